@@ -1,0 +1,52 @@
+"""cl-engine: run a continual-learning strategy over a simulated stream; get accuracy and every byte kept.
+
+The names below are imported on first use, so that ``import cl_engine`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cl_engine.config import ConfigError, Scenario
+    from cl_engine.data.samples import DataSet, Samples
+    from cl_engine.engine import MemoryContractError, run
+    from cl_engine.record import RunRecord
+    from cl_engine.strategies.strategy import Strategy
+    from cl_engine.strategies.task import Task
+
+_HOMES = {
+    "run": "cl_engine.engine",
+    "MemoryContractError": "cl_engine.engine",
+    "RunRecord": "cl_engine.record",
+    "Scenario": "cl_engine.config",
+    "ConfigError": "cl_engine.config",
+    "Strategy": "cl_engine.strategies.strategy",
+    "Task": "cl_engine.strategies.task",
+    "DataSet": "cl_engine.data.samples",
+    "Samples": "cl_engine.data.samples",
+}
+
+__all__ = [
+    "ConfigError",
+    "DataSet",
+    "MemoryContractError",
+    "RunRecord",
+    "Samples",
+    "Scenario",
+    "Strategy",
+    "Task",
+    "run",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'cl_engine' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
