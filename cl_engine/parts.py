@@ -146,7 +146,8 @@ def validate(target: Callable[..., Any], options: Mapping[str, Any], folder: Pat
                 values[name] = resolve(part.package, options.get(name, info.default), folder)
             except Problems as nested:
                 for p in nested.problems:
-                    problems[name, *p.where] = Problem((name, *p.where), p.what, p.at_key)
+                    where = (name, *p.where)
+                    problems[where] = Problem(where, p.what, p.at_key)
         if any(isinstance(m, ExistingFile) for m in info.metadata) and name in values:
             path = (folder or Path()) / Path(values[name]).expanduser()
             values[name] = str(path.resolve())

@@ -124,7 +124,6 @@ def targets_digest(targets: Int64) -> str:
 def plan_of(
     targets: Int64,
     experiences: Sequence[npt.NDArray[np.integer]],
-    *,
     **traits: Any,
 ) -> StreamPlan:
     """Join the index arrays of the experiences into a plan for ``targets``; ``traits`` go to :class:`StreamPlan`.
