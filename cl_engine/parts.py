@@ -64,6 +64,12 @@ class Part(NamedTuple):
     package: str
 
 
+class Section(NamedTuple):
+    """Annotation of an option that is itself a mapping, with the options of ``target``."""
+
+    target: Callable[..., Any]
+
+
 class ExistingFile:
     """Annotation of an option that is the path of a file, relative to the scenario file."""
 
@@ -114,14 +120,21 @@ def resolve(package: str, value: object, folder: Path | None = None) -> dict[str
     if not isinstance(value, Mapping):
         raise Problems([Problem((), f"got {shown(value)}; allowed: the name of a kind, or {{kind: name, ...}}")])
     kind = value.get("kind")
+    options = {k: v for k, v in value.items() if k != "kind"}
+    if callable(kind):  # from Python, a kind may be the thing itself
+        return {"kind": spelled(package, kind), **validate(kind, options, folder)}
     if not isinstance(kind, str):
         what = "missing" if kind is None else f"got {shown(kind)}"
         where: Where = ("kind",) if "kind" in value else ()
         names = ", ".join(kinds(package))
         raise Problems([Problem(where, f"{'kind ' if not where else ''}{what}; allowed: {names}")])
-    target = load(package, kind, folder)
-    options = {k: v for k, v in value.items() if k != "kind"}
-    return {"kind": kind, **validate(target, options, folder)}
+    return {"kind": kind, **validate(load(package, kind, folder), options, folder)}
+
+
+def spelled(package: str, target: Callable[..., Any]) -> str:
+    """Return the name of the kind that ``target`` is, or ``module:Name`` where it is not registered."""
+    path = f"{target.__module__}:{target.__qualname__}"
+    return next((kind for kind, registered in kinds(package).items() if registered == path), path)
 
 
 def validate(target: Callable[..., Any], options: Mapping[str, Any], folder: Path | None = None) -> dict[str, Any]:
@@ -140,10 +153,10 @@ def validate(target: Callable[..., Any], options: Mapping[str, Any], folder: Pat
             where = detail["loc"][:1]  # a union reports each of its branches: one line per option is enough
             problems.setdefault(where, _problem(model, where, detail))
     for name, info in model.model_fields.items():
-        part = next((m for m in info.metadata if isinstance(m, Part)), None)
-        if part and (name in options or name in values):
+        nested_in = next((m for m in info.metadata if isinstance(m, Part | Section)), None)
+        if nested_in and (name in options or not info.is_required()):
             try:
-                values[name] = resolve(part.package, options.get(name, info.default), folder)
+                values[name] = _nested(nested_in, options.get(name, info.default), folder)
             except Problems as nested:
                 for p in nested.problems:
                     where = (name, *p.where)
@@ -156,6 +169,14 @@ def validate(target: Callable[..., Any], options: Mapping[str, Any], folder: Pat
     if problems:
         raise Problems(problems.values())
     return values
+
+
+def _nested(marker: Part | Section, value: object, folder: Path | None) -> dict[str, Any]:
+    if isinstance(marker, Part):
+        return resolve(marker.package, value, folder)
+    if not isinstance(value, Mapping):
+        raise Problems([Problem((), f"got {shown(value)}; allowed: a mapping of options")])
+    return validate(marker.target, value, folder)
 
 
 @functools.cache
@@ -240,22 +261,27 @@ def allowed(schema: Mapping[str, Any]) -> str:
     >>> allowed({"anyOf": [{"enum": ["random", "herding"]}, {"type": "null"}]})
     'random, herding or null'
     """
+    *most, last = dict.fromkeys(_alternatives(schema))
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _alternatives(schema: Mapping[str, Any]) -> list[str]:
     if "anyOf" in schema:
-        return _either(allowed(s) for s in schema["anyOf"])
+        return [words for branch in schema["anyOf"] for words in _alternatives(branch)]
     if "enum" in schema:
-        return _either(map(str, schema["enum"]))
+        return list(map(str, schema["enum"]))
     if "const" in schema:
-        return str(schema["const"])
+        return [str(schema["const"])]
     kind = schema.get("type")
     if kind == "array":
-        return f"a list ({allowed(schema.get('items', {}))})"
+        return [f"a list ({allowed(schema.get('items', {}))})"]
     words = {
         "integer": "an integer", "number": "a number", "string": "a text", "boolean": "true or false",
         "null": "null", "object": "a mapping",
     }  # fmt: skip
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {schema[key]}" for key, sign in signs.items() if key in schema]
-    return " ".join([words.get(str(kind), "any value"), " and ".join(bounds)]).strip()
+    return [" ".join([words.get(str(kind), "any value"), " and ".join(bounds)]).strip()]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -282,11 +308,6 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _either(words: Iterable[str]) -> str:
-    *most, last = dict.fromkeys(words)
-    return f"{', '.join(most)} or {last}" if most else last
-
-
 def _problem(model: type[BaseModel], where: Where, detail: Mapping[str, Any]) -> Problem:
     name = str(where[0]) if where else ""
     if detail["type"] == "extra_forbidden":
@@ -311,9 +332,9 @@ def _schemas(model: type[BaseModel]) -> dict[str, Any]:
 
 def _field_schema(model: type[BaseModel], name: str) -> dict[str, Any]:
     info: FieldInfo = model.model_fields[name]
-    part = next((m for m in info.metadata if isinstance(m, Part)), None)
+    part = next((m for m in info.metadata if isinstance(m, Part | Section)), None)
     if part:
-        found = package_schema(part.package)
+        found = package_schema(part.package) if isinstance(part, Part) else schema(part.target)
     else:
         whole = _schemas(model)
         found = dict(whole.get("properties", {}).get(name, {}))

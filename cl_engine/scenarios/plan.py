@@ -150,3 +150,14 @@ def exposure_order(targets: Int64, plan: StreamPlan) -> Int64:
     """
     labels, first = np.unique(targets[plan.indices], return_index=True)
     return labels[np.argsort(first, kind="stable")]
+
+
+def class_ids(labels: Int64, order: Int64) -> Int64:
+    """Return the class id of each label: its position in the exposure order; ``len(order)`` if it is not there.
+
+    >>> class_ids(np.array([30, 10, 99]), np.array([10, 30])).tolist()
+    [1, 0, 2]
+    """
+    by_label = np.argsort(order)
+    place = np.searchsorted(order, labels, sorter=by_label).clip(max=len(order) - 1)
+    return np.where(order[by_label[place]] == labels, by_label[place], len(order))

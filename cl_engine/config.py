@@ -1,0 +1,300 @@
+"""A scenario: what the YAML file says, checked as a whole before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+
+from cl_engine.data.samples import DataError, DataSet, DataSource, Labels
+from cl_engine.learning import Recipe, begin, exposures, fixed_exemplars, rebuild
+from cl_engine.memory.budget import Budget, MemoryOptions
+from cl_engine.parts import (
+    OptionError,
+    Part,
+    Problem,
+    Problems,
+    Section,
+    load,
+    one_line,
+    schema,
+    shown,
+    spelled,
+    validate,
+)
+from cl_engine.scenarios.plan import PlanError, StreamPlan
+from cl_engine.source import Document, SourceError, read
+from cl_engine.strategies.strategy import Strategy
+from cl_engine.training import Training
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
+
+
+class ConfigError(ValueError):
+    """The scenario is wrong; one line per problem, ``FILE:LINE:COL: key: what is wrong; what is allowed``."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """The `evaluate` section of a scenario."""
+
+    every: Annotated[Literal["experience"], Field(description="when accuracy is measured")] = "experience"
+
+
+def _keys(
+    *,
+    name: Annotated[
+        str | None, Field(pattern=rf"^{NAME}$", description="names the run directory (default: the file's name)")
+    ] = None,
+    data: Annotated[Any, Part("data"), Field(description="where the samples come from")],
+    stream: Annotated[Any, Part("streams"), Field(description="who comes when")] = "class-incremental",
+    strategy: Annotated[Any, Part("strategies"), Field(description="who learns")],
+    memory: Annotated[Any, Section(MemoryOptions), Field(description="what may be held")] = {},  # noqa: B006
+    training: Annotated[Any, Section(Training), Field(description="the training loop")] = {},  # noqa: B006
+    evaluate: Annotated[Any, Section(Evaluate), Field(description="when accuracy is measured")] = {},  # noqa: B006
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="root of every random draw")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: a GPU if there is one")] = "auto",
+    sweep: Annotated[
+        dict[str, list[Any]] | None, Field(description="key to list of values; only read by `cl-engine sweep`")
+    ] = None,
+) -> None:
+    """Name the keys of a scenario file; never called."""
+
+
+def scenario_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cl-engine scenario",
+        **schema(_keys),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """A scenario that passed every check that can be made without training.
+
+    Make one with :meth:`load`.  ``data``, ``stream`` and ``strategy`` are mappings ``{"kind": ..., options}`` with
+    every default filled in.
+    """
+
+    name: str
+    data: dict[str, Any]
+    stream: dict[str, Any]
+    strategy: dict[str, Any]
+    memory: MemoryOptions
+    training: Training
+    evaluate: Evaluate
+    seed: int
+    device: Literal["auto", "cpu", "cuda"]
+    folder: Path | None = field(repr=False)
+    source: DataSource = field(repr=False)
+    labels: Labels = field(repr=False)
+    plan: StreamPlan = field(repr=False)
+    strategy_class: type[Strategy] = field(repr=False)
+
+    @classmethod
+    def load(
+        cls, scenario: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), **changes: Any
+    ) -> Scenario:
+        """Read and check a scenario.
+
+        Args:
+            scenario: a YAML file, or the same keys as a mapping.  From Python, ``data`` may be a data source or
+                :class:`DataSet`, ``strategy`` a :class:`Strategy` class or object.
+            overrides: assignments ``a.b=value``, as of ``--set``.
+            changes: keys to replace; ``seed=1``, or ``**{"stream.step": 5}``.
+
+        Raises:
+            ConfigError: anything is wrong.
+        """
+        try:
+            if isinstance(scenario, Mapping):
+                document, folder, name = Document(dict(scenario), "scenario"), None, "scenario"
+            else:
+                path = Path(scenario)
+                document, folder = read(path), path.resolve().parent
+                name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:80] or "scenario"
+            for assignment in overrides:
+                document.override(assignment)
+            for key, value in changes.items():
+                document.assign(key.split("."), value, f"{key}={shown(value)}")
+        except SourceError as error:
+            raise ConfigError(str(error)) from None
+        try:
+            return _Check(document.tree, folder, name).scenario()
+        except Problems as error:
+            raise ConfigError("\n".join(document.locate(p) for p in error.problems)) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the resolved scenario as plain data; loading it again gives the same scenario."""
+        sections = {key: dataclasses.asdict(getattr(self, key)) for key in ("memory", "training", "evaluate")}
+        parts = {key: getattr(self, key) for key in ("data", "stream", "strategy")}
+        return {"name": self.name, **parts, **sections, "seed": self.seed, "device": self.device}
+
+    @property
+    def id(self) -> str:
+        """Hash of the resolved scenario: 12 hexadecimal digits."""
+        text = json.dumps(self.to_dict(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def budget(self) -> Budget | None:
+        """Return the memory budget, or None for no limit."""
+        return Budget.from_options(self.memory, self.labels.sample_bytes)
+
+
+def recipe_of(scenario: Scenario) -> Recipe:
+    """Return what the scenario's strategy is built and rebuilt from, with ``exemplars: fixed`` worked out."""
+    device = scenario.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    recipe = Recipe(
+        strategy_class=scenario.strategy_class,
+        options={k: v for k, v in scenario.strategy.items() if k != "kind"},
+        exposures=exposures(scenario.labels.train, scenario.plan),
+        shape=scenario.labels.shape,
+        training=scenario.training,
+        device=torch.device(device),
+        seed=scenario.seed,
+        budget=scenario.budget(),
+    )
+    if recipe.budget is None or scenario.memory.exemplars == "fill":
+        return recipe
+    fixed = dataclasses.replace(recipe.budget, fixed=fixed_exemplars(recipe))
+    return dataclasses.replace(recipe, budget=fixed)
+
+
+class _Check:
+    """The steps from a tree of plain data (and, from Python, objects) to a scenario."""
+
+    def __init__(self, tree: dict[str, Any], folder: Path | None, name: str) -> None:
+        self.folder, self.source = folder, None
+        if hasattr(tree.get("data"), "load"):  # a data source object
+            self.source = tree["data"]
+            tree = {**tree, "data": "digits"}  # stands in while the other keys are checked
+        strategy = tree.get("strategy")
+        if isinstance(strategy, Strategy):
+            tree = {**tree, "strategy": {"kind": type(strategy), **strategy.options}}
+        elif isinstance(strategy, type):
+            tree = {**tree, "strategy": {"kind": strategy}}
+        self.tree = tree
+        self.keys = validate(_keys, tree, folder)
+        self.name = self.keys["name"] or name
+
+    def scenario(self) -> Scenario:
+        stream, strategy_class = self._stream(), self._strategy_class()
+        self._device()
+        source = self.source or self._source()
+        labels = self._labels(source)
+        scenario = Scenario(
+            name=self.name,
+            data=self._data(source),
+            stream=stream,
+            strategy=self.keys["strategy"],
+            memory=MemoryOptions(**self.keys["memory"]),
+            training=Training(**self.keys["training"]),
+            evaluate=Evaluate(**self.keys["evaluate"]),
+            seed=self.keys["seed"],
+            device=self.keys["device"],
+            folder=self.folder,
+            source=source,
+            labels=labels,
+            plan=self._plan(stream, labels),
+            strategy_class=strategy_class,
+        )
+        self._budget_and_strategy(scenario)
+        return scenario
+
+    def _stream(self) -> dict[str, Any]:
+        given, stream = self.tree.get("stream"), self.keys["stream"]
+        if "seed" in stream and not (isinstance(given, Mapping) and "seed" in given):
+            stream = {**stream, "seed": self.keys["seed"]}
+        return dict(stream)
+
+    def _strategy_class(self) -> type[Strategy]:
+        given = self.tree["strategy"]
+        kind = given["kind"] if isinstance(given, Mapping) else given
+        target = kind if callable(kind) else load("strategies", kind, self.folder)
+        if not (isinstance(target, type) and issubclass(target, Strategy)):
+            what = (
+                f"{shown(spelled('strategies', target))} is no strategy; allowed: a subclass of cl_engine.Strategy"
+            )
+            raise Problems([Problem(("strategy", "kind"), what)])
+        return target
+
+    def _device(self) -> None:
+        if self.keys["device"] == "cuda" and not torch.cuda.is_available():
+            raise Problems([Problem(("device",), "this machine has no usable CUDA device; allowed: auto or cpu")])
+
+    def _source(self) -> DataSource:
+        options = {k: v for k, v in self.keys["data"].items() if k != "kind"}
+        kind = self.tree["data"]["kind"] if isinstance(self.tree["data"], Mapping) else self.tree["data"]
+        target = kind if callable(kind) else load("data", kind, self.folder)
+        with _blaming(("data",)):
+            source = target(**options)
+        if not (hasattr(source, "load") and hasattr(source, "labels")):
+            raise Problems(
+                [Problem(("data", "kind"), f"{shown(kind)} has no labels() and load(), so it is no data source")]
+            )
+        found: DataSource = source
+        return found
+
+    def _labels(self, source: DataSource) -> Labels:
+        option = next((n for n in ("path",) if n in self.keys["data"]), None)
+        with _blaming(("data", option) if option else ("data",)):
+            return source.labels()
+
+    def _data(self, source: DataSource) -> dict[str, Any]:
+        if self.source is None:
+            return dict(self.keys["data"])
+        return {"kind": "object", "sha256": source.digest if isinstance(source, DataSet) else type(source).__name__}
+
+    def _plan(self, stream: Mapping[str, Any], labels: Labels) -> StreamPlan:
+        given = self.tree.get("stream", "class-incremental")
+        kind = given["kind"] if isinstance(given, Mapping) else given
+        family = kind if callable(kind) else load("streams", kind, self.folder)
+        with _blaming(("stream",)):
+            plan = family(labels.train, **{k: v for k, v in stream.items() if k != "kind"})
+        if not isinstance(plan, StreamPlan):
+            raise Problems([Problem(("stream", "kind"), f"{shown(stream['kind'])} makes no StreamPlan")])
+        return plan
+
+    def _budget_and_strategy(self, scenario: Scenario) -> None:
+        with _blaming(("memory", "budget")):
+            scenario.budget()
+        # The first `begin` shows whether the strategy can be built for this data at all.
+        with _blaming(("strategy",)):
+            recipe = recipe_of(scenario)
+            begin(rebuild(recipe, 0), recipe.task(0))
+
+
+class _blaming:
+    """Turn whatever a part raises while it is built into a problem with its key."""
+
+    def __init__(self, where: tuple[str, ...]) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Problems):
+            raise Problems([Problem((*self.where, *p.where), p.what, p.at_key) for p in error.problems]) from None
+        if isinstance(error, OptionError):
+            raise Problems([Problem((*self.where, error.option), error.problem)]) from None
+        if isinstance(error, DataError | PlanError | ValueError):
+            raise Problems([Problem(self.where, one_line(error))]) from None
+        if isinstance(error, Exception):  # from a user's own code: say where
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}, line {frame.lineno}"
+            what = f"{type(error).__name__}: {one_line(error)} ({place})"
+            raise Problems([Problem(self.where, what)]) from error

@@ -1,0 +1,166 @@
+"""What data looks like inside the engine: tensors that are indexed by batch, never sample by sample."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+
+class DataError(ValueError):
+    """The data cannot be used; the message says what is wrong and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled samples held as two tensors.
+
+    Attributes:
+        x: uint8 images ``[N, C, H, W]`` or float32 features ``[N, D]``.
+        y: int64 class ids ``[N]``.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.y)
+
+    def __getitem__(self, index: Tensor | slice) -> Samples:
+        """Return the samples at ``index``, an int64 or bool tensor or a slice."""
+        return Samples(self.x[index], self.y[index])
+
+    def __add__(self, other: Samples) -> Samples:
+        """Return both, one after the other."""
+        return Samples(torch.cat([self.x, other.x]), torch.cat([self.y, other.y]))
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Samples]:
+        """Yield the samples in batches of ``size``, the last one possibly smaller.
+
+        In order without a ``generator``; with one (a CPU generator) in a fresh uniform permutation.
+        """
+        if generator is None:
+            for start in range(0, len(self), size):
+                yield self[start : start + size]
+            return
+        order = torch.randperm(len(self), generator=generator).to(self.y.device)
+        for start in range(0, len(self), size):
+            yield self[order[start : start + size]]
+
+    def to(self, device: torch.device) -> Samples:
+        """Return the samples on ``device``."""
+        return Samples(self.x.to(device), self.y.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What is known about a data set without its samples; enough to plan a stream and to budget its memory.
+
+    Attributes:
+        train: int64 labels of the training samples ``[N]``; any values, not only ``0..C-1``.
+        test: int64 labels of the test samples.
+        shape: shape of one sample, ``(C, H, W)`` or ``(D,)``.
+
+    Raises:
+        DataError: a label that only the training or only the test samples have.
+    """
+
+    train: npt.NDArray[np.int64]
+    test: npt.NDArray[np.int64]
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        unknown = np.setdiff1d(self.test, self.train)
+        if len(unknown):
+            raise DataError(
+                f"test label {unknown[0]} never occurs in training; allowed: labels of training samples"
+            )
+        missing = np.setdiff1d(self.train, self.test)
+        if len(missing):
+            raise DataError(
+                f"label {missing[0]} has no test sample, so its accuracy is undefined; allowed: one or more"
+            )
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one stored sample: 1 per pixel value of an image, 4 per feature."""
+        return int(np.prod(self.shape)) * (1 if len(self.shape) == 3 else 4)
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Training and test samples, with the data's own label values.
+
+    Raises:
+        DataError: shapes, types or labels that do not fit together.
+    """
+
+    train: Samples
+    test: Samples
+    classes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name, part in (("train", self.train), ("test", self.test)):
+            check_samples(name, part)
+        if self.train.x.shape[1:] != self.test.x.shape[1:] or self.train.x.dtype != self.test.x.dtype:
+            raise DataError(
+                f"training samples are {_describe(self.train.x)}, test samples {_describe(self.test.x)}; "
+                "allowed: the same shape and type"
+            )
+        self.labels()
+
+    def labels(self) -> Labels:
+        """Return what a stream is planned from."""
+        return Labels(self.train.y.numpy(), self.test.y.numpy(), tuple(self.train.x.shape[1:]))
+
+    def load(self) -> DataSet:
+        """Return the data set itself: a :class:`DataSet` is its own source."""
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all samples and labels."""
+        digest = hashlib.sha256()
+        for tensor in (self.train.x, self.train.y, self.test.x, self.test.y):
+            digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        return digest.hexdigest()
+
+
+class DataSource(Protocol):
+    """What a ``data`` kind offers."""
+
+    def labels(self) -> Labels:
+        """Return labels and shape, without loading the samples."""
+
+    def load(self) -> DataSet:
+        """Return the samples."""
+
+
+def check_samples(name: str, samples: Samples) -> None:
+    """Check that samples have one of the two forms that the engine knows.
+
+    Raises:
+        DataError: they do not.
+    """
+    x, y = samples.x, samples.y
+    images, features = x.dtype == torch.uint8 and x.ndim == 4, x.dtype == torch.float32 and x.ndim == 2
+    if not (images or features):
+        raise DataError(f"{name}: x is {_describe(x)}; allowed: uint8 [N, C, H, W] or float32 [N, D]")
+    if y.dtype != torch.int64 or y.ndim != 1 or len(y) != len(x):
+        raise DataError(f"{name}: y is {_describe(y)} beside {len(x)} samples; allowed: int64 [N]")
+    if x.numel() == 0:
+        raise DataError(f"{name}: x is {_describe(x)}; allowed: at least one sample of at least one value")
+    if features and not torch.isfinite(x).all():
+        raise DataError(f"{name}: x holds NaN or infinite features; allowed: finite numbers")
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

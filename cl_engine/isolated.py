@@ -1,0 +1,153 @@
+"""``memory.audit: process``: an experience is learned in a fresh Python process.
+
+Parent and child exchange files: the job (plain data), the held state and the experience's samples go in, the new
+state comes out.  Nothing else crosses, so neither an attribute nor a closure nor a module-level variable of the
+strategy survives; and the samples of other experiences are not in the child's memory at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from cl_engine.data.samples import Samples
+from cl_engine.learning import Exposure, HeldState, Learned, Recipe, learn
+from cl_engine.memory.budget import Budget
+from cl_engine.memory.ledger import Entry, MemoryContractError
+from cl_engine.parts import load, spelled
+from cl_engine.training import DivergedError, Training
+
+JOB, HELD, SAMPLES, LEARNED, OUTCOME = (
+    "job.json",
+    "held.safetensors",
+    "samples.safetensors",
+    "learned.safetensors",
+    "out",
+)
+KNOWN_ERRORS = {e.__name__: e for e in (MemoryContractError, DivergedError)}
+
+
+class ProcessError(RuntimeError):
+    """The process that learned an experience failed; it printed its own traceback."""
+
+
+def learn_in_process(recipe: Recipe, index: int, held: HeldState | None, samples: Samples) -> Learned:
+    """Do what :func:`cl_engine.learning.learn` does, in a process of its own.
+
+    Raises:
+        ProcessError: the strategy cannot be imported there, or the process ended without a result.
+    """
+    kind = spelled("strategies", recipe.strategy_class)
+    if "<locals>" in kind or kind.startswith("__main__:"):
+        raise ProcessError(f"memory.audit: process needs a strategy that can be imported; {kind} cannot")
+    with tempfile.TemporaryDirectory(prefix="cl-engine-") as name:
+        work = Path(name)
+        _write_job(work, kind, recipe, index, held, samples)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        child = subprocess.Popen(
+            [sys.executable, "-m", "cl_engine.isolated", name],
+            stdin=subprocess.PIPE,  # held open: its end tells the child that the parent is gone
+            stdout=2 if hasattr(sys.stderr, "fileno") else subprocess.DEVNULL,  # ours is kept for results
+            env=environment,
+            cwd=name,
+        )
+        try:
+            status = child.wait()
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
+        return _read_outcome(work, status)
+
+
+def _write_job(work: Path, kind: str, recipe: Recipe, index: int, held: HeldState | None, samples: Samples) -> None:
+    budget = None if recipe.budget is None else dataclasses.asdict(recipe.budget)
+    job = {
+        "strategy": kind,
+        "options": recipe.options,
+        "exposures": recipe.exposures[: index + 1],
+        "shape": recipe.shape,
+        "training": dataclasses.asdict(recipe.training),
+        "device": str(recipe.device),
+        "seed": recipe.seed,
+        "budget": budget,
+        "index": index,
+        "entries": None if held is None else [e._asdict() for e in held.entries],
+        "threads": torch.get_num_threads(),
+    }
+    (work / JOB).write_text(json.dumps(job))
+    save_file({"x": samples.x.cpu().contiguous(), "y": samples.y.cpu().contiguous()}, work / SAMPLES)
+    if held is not None:
+        save_file(held.tensors, work / HELD)
+
+
+def _read_outcome(work: Path, status: int) -> Learned:
+    try:
+        outcome = json.loads((work / OUTCOME).read_text())
+    except OSError:
+        raise ProcessError(f"the process that learned the experience ended with status {status}") from None
+    if "error" in outcome:
+        raise KNOWN_ERRORS.get(outcome["error"], ProcessError)(outcome["message"])
+    entries = [_entry(e) for e in outcome["entries"]]
+    return Learned(HeldState(load_file(work / LEARNED), entries), outcome["transient"], outcome["notes"])
+
+
+def _entry(plain: dict[str, Any]) -> Entry:
+    return Entry(**{**plain, "shape": tuple(plain["shape"])})
+
+
+def _child(work: Path) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    job = json.loads((work / JOB).read_text())
+    torch.set_num_threads(job["threads"])
+    recipe = Recipe(
+        strategy_class=load("strategies", job["strategy"]),  # type: ignore[arg-type]
+        options=job["options"],
+        exposures=[Exposure(tuple(a), tuple(b), c) for a, b, c in job["exposures"]],
+        shape=tuple(job["shape"]),
+        training=Training(**job["training"]),
+        device=torch.device(job["device"]),
+        seed=job["seed"],
+        budget=None if job["budget"] is None else Budget(**job["budget"]),
+    )
+    held = None
+    if job["entries"] is not None:
+        held = HeldState(load_file(work / HELD), [_entry(e) for e in job["entries"]])
+    try:
+        learned = learn(recipe, job["index"], held, Samples(**load_file(work / SAMPLES)))
+    except tuple(KNOWN_ERRORS.values()) as error:
+        (work / OUTCOME).write_text(json.dumps({"error": type(error).__name__, "message": str(error)}))
+        return
+    save_file(learned.held.tensors, work / LEARNED)
+    outcome = {
+        "entries": [e._asdict() for e in learned.held.entries],
+        "transient": learned.transient,
+        "notes": learned.notes,
+    }
+    (work / OUTCOME).write_text(json.dumps(outcome))
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        _child(Path(sys.argv[1]))
+    except KeyboardInterrupt:
+        os._exit(130)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)

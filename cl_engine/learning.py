@@ -1,0 +1,156 @@
+"""Learning one experience as a function from held state to held state.
+
+A strategy object lives for one experience.  It is rebuilt from its options, from what the stream exposed so far,
+and from the bytes that were held; what it holds afterwards is all that goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cl_engine.data.samples import Samples
+from cl_engine.memory.budget import Budget
+from cl_engine.memory.held import Held
+from cl_engine.memory.ledger import Entry, MemoryContractError, ledger
+from cl_engine.randomness import isolated
+from cl_engine.scenarios.plan import StreamPlan, class_ids, exposure_order
+from cl_engine.strategies.strategy import Strategy
+from cl_engine.strategies.task import Task
+from cl_engine.training import Training
+
+
+class Exposure(NamedTuple):
+    """The classes of one experience, as ids in order of first exposure."""
+
+    classes: tuple[int, ...]
+    new_classes: tuple[int, ...]
+    seen_classes: int
+
+
+class HeldState(NamedTuple):
+    """What survives an experience: tensors by name, and their ledger entries."""
+
+    tensors: dict[str, Tensor]
+    entries: list[Entry]
+
+
+class Learned(NamedTuple):
+    """The outcome of one experience."""
+
+    held: HeldState
+    transient: dict[str, int]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a strategy is rebuilt from, its state aside."""
+
+    strategy_class: type[Strategy]
+    options: Mapping[str, Any]
+    exposures: list[Exposure]
+    shape: tuple[int, ...]
+    training: Training
+    device: torch.device
+    seed: int
+    budget: Budget | None = None
+
+    def task(self, index: int) -> Task:
+        """Return a fresh task for experience ``index``."""
+        return Task(
+            index,
+            *self.exposures[index],
+            shape=self.shape,
+            training=self.training,
+            device=self.device,
+            seed=self.seed,
+            budget=self.budget,
+        )
+
+
+def exposures(targets: npt.NDArray[np.int64], plan: StreamPlan) -> list[Exposure]:
+    """Return what each experience of a plan exposes."""
+    order = exposure_order(targets, plan)
+    seen, found = 0, []
+    for t in range(len(plan)):
+        present = np.sort(class_ids(np.unique(targets[plan.experience(t)]), order))
+        new = present[present >= seen]
+        seen += len(new)
+        found.append(Exposure(tuple(present.tolist()), tuple(new.tolist()), seen))
+    return found
+
+
+def rebuild(recipe: Recipe, experiences: int, held: HeldState | None = None) -> Strategy:
+    """Build the strategy as it stands after ``experiences`` experiences: options, begins, state.
+
+    Raises:
+        MemoryContractError: the state does not fit what ``begin`` builds.
+    """
+    strategy = recipe.strategy_class(**recipe.options)
+    for index in range(experiences):
+        begin(strategy, recipe.task(index))
+    if held is None:
+        return strategy
+    known = strategy.state_dict()
+    for entry in held.entries:  # what `learn` held for the first time
+        owner, _, name = entry.name.rpartition(".")
+        if entry.name in held.tensors and entry.name not in known and entry.kind not in ("parameters", "buffers"):
+            module = strategy.get_submodule(owner)
+            if isinstance(module, Held):
+                module.hold(name, held.tensors[entry.name].to(recipe.device), kind=entry.kind)
+    try:
+        strategy.load_state_dict(held.tensors, strict=True)
+    except RuntimeError as error:
+        raise MemoryContractError(
+            f"{type(strategy).__name__}.begin() does not rebuild what is held: {' '.join(str(error).split())}; "
+            "allowed: state that begin() creates, or that hold() declares"
+        ) from None
+    return strategy.eval()
+
+
+def fixed_exemplars(recipe: Recipe) -> int:
+    """Grow the strategy without data; return the largest number of exemplars that fits at every boundary."""
+    assert recipe.budget is not None
+    strategy, least = rebuild(recipe, 0), recipe.budget.bytes
+    for index in range(len(recipe.exposures)):
+        begin(strategy, recipe.task(index))
+        least = min(least, recipe.budget.exemplars(ledger(strategy)))
+    return least
+
+
+def begin(strategy: Strategy, task: Task) -> None:
+    """Call ``strategy.begin`` with the global generators seeded for the experience."""
+    with isolated(task.seed, f"begin/{task.index}"):
+        strategy.begin(task)
+
+
+def learn(
+    recipe: Recipe,
+    index: int,
+    held: HeldState | None,
+    samples: Samples,
+    progress: Callable[[str], None] | None = None,
+) -> Learned:
+    """Learn experience ``index`` from its samples, starting from what was held before."""
+    strategy = rebuild(recipe, index, held)
+    task = recipe.task(index)
+    if progress is not None:
+        task.progress = progress
+    begin(strategy, task)
+    with isolated(recipe.seed, f"learn/{index}"):
+        strategy.learn(task, samples.to(recipe.device))
+    return Learned(hold(strategy), task.transient, strategy.notes)
+
+
+def hold(strategy: Strategy) -> HeldState:
+    """Copy what a strategy holds off it."""
+    entries = ledger(strategy)
+    tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in strategy.state_dict().items()}
+    return HeldState(tensors, entries)

@@ -1,0 +1,143 @@
+"""Budgets: how much may be held, under which policy, and how many exemplars that leaves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from cl_engine.memory.ledger import POLICIES, Entry, MemoryContractError, held_bytes
+
+UNITS = {"B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
+SAMPLE_KINDS = ("exemplars", "labels")
+LABEL_BYTES = 4  # exemplar labels are held as int32
+_SIZES = "bytes such as 4096, '256 KiB' or '7.6 MiB', or '2000 exemplars'"
+
+
+def parse_budget(value: str | int) -> tuple[Literal["bytes", "exemplars"], int]:
+    """Return the unit and the amount of a budget.
+
+    Raises:
+        ValueError: not a positive amount of bytes or exemplars.
+
+    >>> parse_budget("1.5 KiB"), parse_budget("2000 exemplars"), parse_budget(64)
+    (('bytes', 1536), ('exemplars', 2000), ('bytes', 64))
+    """
+    if isinstance(value, int) and value > 0:
+        return "bytes", value
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([A-Za-z]+)", str(value).strip())
+    if match:
+        amount, unit = match.groups()
+        if unit in ("exemplars", "exemplar") and amount.isdigit() and int(amount) > 0:
+            return "exemplars", int(amount)
+        if unit in UNITS and float(amount) * UNITS[unit] >= 1:
+            return "bytes", int(float(amount) * UNITS[unit])
+    raise ValueError(f"got {value!r}; allowed: {_SIZES}")
+
+
+def _checked(value: str | int | None) -> str | int | None:
+    if value is not None:
+        parse_budget(value)
+    return value
+
+
+@dataclass(frozen=True)
+class MemoryOptions:
+    """The `memory` section of a scenario."""
+
+    budget: Annotated[
+        str | int | None,
+        AfterValidator(_checked),
+        Field(description=f"what may be held at every boundary: {_SIZES}; exceeded, the run stops with exit status 3"),
+    ] = None
+    policy: Annotated[
+        Literal["full", "paper"],
+        Field(description="what the budget counts: everything, or backbone parameters and exemplars (MEMO)"),
+    ] = "full"
+    exemplars: Annotated[
+        Literal["fill", "fixed"],
+        Field(
+            description="exemplars take what the rest leaves free at each boundary (fill), or one number that fits "
+            "at every boundary (fixed, as in the papers)"
+        ),
+    ] = "fill"
+    audit: Annotated[
+        Literal["rebuild", "process"],
+        Field(
+            description="at every boundary the strategy is thrown away and rebuilt from its checkpoint (rebuild); "
+            "each experience is also learned in a fresh process (process)"
+        ),
+    ] = "rebuild"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A limit in bytes under a policy.
+
+    Attributes:
+        bytes: the limit.
+        policy: ``full`` or ``paper``.
+        scope: ``everything``, or ``exemplars`` for a budget given as a number of exemplars, which limits the
+            exemplars (and their labels, where the policy counts them) and leaves the model free, as in the papers.
+        sample_bytes: bytes of one stored sample.
+        fixed: the constant number of exemplars under ``exemplars: fixed``, else None.
+    """
+
+    bytes: int
+    policy: str
+    scope: Literal["everything", "exemplars"]
+    sample_bytes: int
+    fixed: int | None = None
+
+    @classmethod
+    def from_options(cls, options: MemoryOptions, sample_bytes: int) -> Budget | None:
+        """Return the budget that the options ask for, or None for no limit.
+
+        Raises:
+            ValueError: the budget does not hold one exemplar.
+        """
+        if options.budget is None:
+            return None
+        unit, amount = parse_budget(options.budget)
+        each = exemplar_bytes(sample_bytes, options.policy)
+        if unit == "exemplars":
+            return cls(amount * each, options.policy, "exemplars", sample_bytes)
+        if amount < each:
+            raise ValueError(
+                f"{options.budget} is less than one exemplar, {each} bytes under the {options.policy} policy; "
+                f"allowed: {each} bytes or more"
+            )
+        return cls(amount, options.policy, "everything", sample_bytes)
+
+    def charged(self, entries: Iterable[Entry]) -> int:
+        """Return the bytes that count against this budget."""
+        if self.scope == "exemplars":
+            entries = [e for e in entries if e.kind in SAMPLE_KINDS]
+        return held_bytes(entries, self.policy)
+
+    def exemplars(self, entries: Iterable[Entry]) -> int:
+        """Return how many exemplars may be held beside the other ``entries``."""
+        if self.fixed is not None:
+            return self.fixed
+        rest = self.charged(e for e in entries if e.kind not in SAMPLE_KINDS)
+        return max(self.bytes - rest, 0) // exemplar_bytes(self.sample_bytes, self.policy)
+
+    def enforce(self, entries: list[Entry], experience: int) -> None:
+        """Raise MemoryContractError, with the entries, if they exceed the budget."""
+        charged = self.charged(entries)
+        if charged > self.bytes:
+            what = "exemplars alone" if self.scope == "exemplars" else "everything held"
+            raise MemoryContractError(
+                f"after experience {experience}: {charged:,} bytes under the {self.policy} policy ({what}), "
+                f"{charged - self.bytes:,} over the budget of {self.bytes:,}",
+                entries,
+            )
+
+
+def exemplar_bytes(sample_bytes: int, policy: str) -> int:
+    """Return what one exemplar costs under a policy: its sample, and its label where labels count."""
+    counted = POLICIES[policy]
+    return sample_bytes + (LABEL_BYTES if counted is None or "labels" in counted else 0)

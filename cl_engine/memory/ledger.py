@@ -1,0 +1,94 @@
+"""The ledger: every byte that survives from one experience to the next, with its kind and name.
+
+The ledger is read off ``state_dict()``, which is also exactly what the checkpoint holds.  So the sum of the
+ledger, the held bytes that are reported and the tensor bytes on disk are one number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+POLICIES: dict[str, frozenset[str] | None] = {
+    "full": None,  # everything that is held
+    "paper": frozenset({"parameters", "exemplars"}),  # MEMO (Zhou et al., ICLR 2023, section 4.2)
+}
+
+
+class MemoryContractError(RuntimeError):
+    """A strategy holds what it may not hold, or more than its budget."""
+
+    def __init__(self, message: str, entries: Iterable[Entry] = ()) -> None:
+        super().__init__(message)
+        self.entries = list(entries)
+
+
+class Entry(NamedTuple):
+    """One tensor of the ledger."""
+
+    kind: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+
+
+def ledger(module: nn.Module) -> list[Entry]:
+    """List what ``module`` holds, in the order of its ``state_dict()``, then what it can regenerate (0 bytes).
+
+    Kinds: ``parameters``, or the ``ledger_kind`` of the module that owns them (a classifier's is ``head``);
+    ``buffers`` (such as batch-norm statistics); and whatever :meth:`Held.hold` was told.
+
+    Raises:
+        MemoryContractError: ``state_dict()`` holds something that is no dense tensor.
+
+    >>> [tuple(entry) for entry in ledger(nn.Linear(2, 3))]
+    [('parameters', 'weight', (3, 2), 'float32', 24), ('parameters', 'bias', (3,), 'float32', 12)]
+    """
+    kinds = _kinds(module)
+    entries = []
+    for name, tensor in module.state_dict().items():
+        if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_quantized:
+            found = type(tensor).__name__ if not isinstance(tensor, Tensor) else f"a {tensor.layout} tensor"
+            raise MemoryContractError(f"state_dict()[{name!r}] is {found}; allowed: dense tensors")
+        entries.append(_entry(kinds.get(name, "statistics"), name, tensor))
+    for name, tensor in module.named_buffers(remove_duplicate=False):
+        if kinds.get(name) == "regenerable":
+            entries.append(_entry("regenerable", name, tensor)._replace(bytes=0))
+    return entries
+
+
+def held_bytes(entries: Iterable[Entry], policy: str = "full") -> int:
+    """Sum the bytes that ``policy`` counts."""
+    counted = POLICIES[policy]
+    return sum(e.bytes for e in entries if counted is None or e.kind in counted)
+
+
+def table(entries: Iterable[Entry]) -> str:
+    """Format entries as aligned text, largest first."""
+    rows = sorted(entries, key=lambda e: -e.bytes)
+    cells = [(e.kind, e.name, "x".join(map(str, e.shape)) or "scalar", e.dtype, f"{e.bytes:,}") for e in rows]
+    cells = [("kind", "name", "shape", "dtype", "bytes"), *cells]
+    widths = [max(len(row[i]) for row in cells) for i in range(5)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(w) for cell, w in zip(row[:4], widths[:4], strict=True)), row[4].rjust(widths[4])])
+        for row in cells
+    )
+
+
+def _entry(kind: str, name: str, tensor: Tensor) -> Entry:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return Entry(kind, name, tuple(tensor.shape), dtype, tensor.numel() * tensor.element_size())
+
+
+def _kinds(module: nn.Module) -> dict[str, str]:
+    kinds = {}
+    for prefix, part in module.named_modules(remove_duplicate=False):
+        dot = prefix + "." if prefix else ""
+        kinds.update({dot + name: getattr(part, "ledger_kind", "parameters") for name in part._parameters})
+        declared = getattr(part, "_held_kinds", {})
+        kinds.update({dot + name: declared.get(name, "buffers") for name in part._buffers})
+    return kinds

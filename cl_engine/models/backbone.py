@@ -1,0 +1,69 @@
+"""What a backbone is, and how one is built from its name and a seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from cl_engine.parts import Part, load, resolve
+
+BackboneOption = Annotated[
+    str | dict[str, Any],
+    Part("backbones"),
+    Field(description="the feature extractor, by name or as {kind: name, ...}"),
+]
+
+
+class Backbone(nn.Module):
+    """A feature extractor for samples of one shape: float ``[B, *shape]`` to ``[B, features]``."""
+
+    features: int
+
+
+def to_float(x: Tensor) -> Tensor:
+    """Return features as they are and uint8 images scaled to [-1, 1]."""
+    return x.float().div(127.5).sub(1) if x.dtype == torch.uint8 else x
+
+
+def build_backbone(option: str | Mapping[str, Any], shape: tuple[int, ...], generator: torch.Generator) -> Backbone:
+    """Build the backbone that ``option`` names, for samples of ``shape``, initialised from ``generator``.
+
+    Raises:
+        OptionError: the backbone cannot take such samples.
+    """
+    options = resolve("backbones", option)
+    kind = options.pop("kind")
+    with torch.device("meta"):  # so that no layer draws from the global generator
+        backbone: Backbone = load("backbones", kind)(shape, **options)
+    backbone.to_empty(device="cpu")
+    initialise(backbone, generator)
+    return backbone
+
+
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw all weights from ``generator``: He normal (fan-out) for convolutions, PyTorch's default for linears.
+
+    Raises:
+        TypeError: a layer that is none of convolution, linear and normalisation has parameters or buffers.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Linear):
+            bound = 1 / math.sqrt(layer.in_features)
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            if layer.bias is not None:
+                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm | nn.GroupNorm):
+            layer.reset_parameters()  # constants, nothing is drawn
+        elif layer._parameters or layer._buffers:
+            raise TypeError(
+                f"cannot initialise a {type(layer).__name__}; allowed: convolution, linear, normalisation"
+            )

@@ -1,0 +1,53 @@
+"""The contract of a strategy: three methods, and a state that is exactly its ``state_dict()``."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import Tensor
+
+from cl_engine.data.samples import Samples
+from cl_engine.memory.held import Held
+from cl_engine.strategies.task import Task
+
+
+class Strategy(Held):
+    """Base class of every strategy, built in or the user's own.
+
+    At every boundary the engine throws the object away and rebuilds it: ``__init__`` with the same options,
+    ``begin`` for every experience so far, then ``load_state_dict``.  What is in neither parameters nor buffers nor
+    :meth:`hold` is gone by then, so it can help nobody.  Evaluation uses the rebuilt object.
+
+    The keyword arguments of ``__init__`` are the strategy's options in a scenario file; annotate them and they are
+    checked.  ``begin`` and ``learn`` run with the global generators seeded for the experience, so that plain
+    ``nn.Linear(...)`` repeats; ``task.generator(purpose)`` is better.
+    """
+
+    options: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Strategy:
+        """Remember the options, so that the engine can build the same strategy again."""
+        made = super().__new__(cls)
+        bound = inspect.signature(cls.__init__).bind(made, *args, **kwargs).arguments
+        named = dict(list(bound.items())[1:])
+        object.__setattr__(made, "options", {**named, **named.pop("kwargs", {})})
+        object.__setattr__(made, "notes", [])
+        return made
+
+    notes: list[str]
+
+    def begin(self, task: Task) -> None:
+        """Grow for the new classes; no data; a deterministic function of the options and of ``task``."""
+
+    def learn(self, task: Task, samples: Samples) -> None:
+        """Learn from samples of the experience; an online stream calls this once per micro-batch."""
+        raise NotImplementedError
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Return scores ``[B, classes seen so far]`` for samples ``[B, ...]``; evaluated without gradients."""
+        raise NotImplementedError
+
+    def note(self, text: str) -> None:
+        """Put a remark into the run's record and on the screen, such as a numerical safeguard that acted."""
+        self.notes.append(text)
