@@ -28,7 +28,6 @@ from cl_engine.parts import (
     one_line,
     schema,
     shown,
-    spelled,
     validate,
 )
 from cl_engine.scenarios.plan import PlanError, StreamPlan
@@ -225,10 +224,7 @@ class _Check:
         kind = given["kind"] if isinstance(given, Mapping) else given
         target = kind if callable(kind) else load("strategies", kind, self.folder)
         if not (isinstance(target, type) and issubclass(target, Strategy)):
-            what = (
-                f"{shown(spelled('strategies', target))} is no strategy; allowed: a subclass of cl_engine.Strategy"
-            )
-            raise Problems([Problem(("strategy", "kind"), what)])
+            raise Problems([Problem(("strategy",), f"{shown(kind)} is no subclass of cl_engine.Strategy")])
         return target
 
     def _device(self) -> None:

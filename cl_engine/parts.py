@@ -29,6 +29,10 @@ PACKAGES = {
     "strategies": "cl_engine.strategies",
     "backbones": "cl_engine.models",
 }
+BASES = {  # what a user's own kind must be a subclass of
+    "strategies": "cl_engine.strategies.strategy:Strategy",
+    "backbones": "cl_engine.models.backbone:Backbone",
+}
 SINGULAR = {"data": "data source", "streams": "stream", "strategies": "strategy", "backbones": "backbone"}
 
 Where = tuple[str | int, ...]
@@ -86,7 +90,7 @@ def load(package: str, kind: str, folder: Path | None = None) -> Callable[..., A
     A user's module is looked up in ``folder`` (that of the scenario file) and among the installed packages.
 
     Raises:
-        Problems: no such kind, or its module cannot be imported.
+        Problems: no such kind, its module cannot be imported, or it is something else.
     """
     registered = kinds(package)
     path = registered.get(kind, kind)
@@ -106,6 +110,12 @@ def load(package: str, kind: str, folder: Path | None = None) -> Callable[..., A
         offered = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         what = f"module {module_name!r} has no class or function {name!r}{did_you_mean(name, offered)}"
         raise Problems([Problem(("kind",), what)])
+    if kind not in registered and package in BASES:
+        base_module, _, base = BASES[package].partition(":")
+        expected = getattr(importlib.import_module(base_module), base)
+        if not (inspect.isclass(target) and issubclass(target, expected)):
+            what = f"{kind!r} is no {SINGULAR[package]}; allowed: a subclass of {base_module}.{base}"
+            raise Problems([Problem(("kind",), what)])
     return typing.cast(Callable[..., Any], target)
 
 
@@ -150,6 +160,8 @@ def validate(target: Callable[..., Any], options: Mapping[str, Any], folder: Pat
         values = dict(model.model_validate(dict(options)))
     except ValidationError as error:
         for detail in error.errors(include_url=False):
+            if detail["type"] == "missing" and _misspelled(str(detail["loc"][0]), options, model):
+                continue  # the unknown option that was meant says it already
             where = detail["loc"][:1]  # a union reports each of its branches: one line per option is enough
             problems.setdefault(where, _problem(model, where, detail))
     for name, info in model.model_fields.items():
@@ -219,7 +231,7 @@ def options(target: Callable[..., Any]) -> list[Option]:
         Option(
             name,
             "required" if info.is_required() else shown(info.default),
-            allowed(_field_schema(model, name)),
+            _allowed_here(model, name),
             info.description or "",
         )
         for name, info in model.model_fields.items()
@@ -298,14 +310,14 @@ def shown(value: object) -> str:
     """Return a short, one-line rendering of a value, as YAML would spell the simple ones."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = value if isinstance(value, str) else repr(value)
-    text = repr(text) if isinstance(value, str) and (not text.isprintable() or not text.strip()) else text
+    text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def one_line(error: BaseException) -> str:
-    """Return the message of an exception on one line."""
-    return " ".join(str(error).split())
+def one_line(text: object) -> str:
+    """Return a message on one line, with whatever a terminal would not print escaped."""
+    words = " ".join(str(text).split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
 
 
 def _problem(model: type[BaseModel], where: Where, detail: Mapping[str, Any]) -> Problem:
@@ -314,12 +326,24 @@ def _problem(model: type[BaseModel], where: Where, detail: Mapping[str, Any]) ->
         fields = ", ".join(model.model_fields) or "no option at all"
         text = f"unknown option{did_you_mean(name, model.model_fields)}; allowed: {fields}"
         return Problem(where, text, at_key=True)
-    permitted = allowed(_field_schema(model, name)) if name in model.model_fields else "any value"
+    permitted = _allowed_here(model, name) if name in model.model_fields else "any value"
     if detail["type"] == "missing":
         return Problem((), f"option {name!r} is missing; allowed: {permitted}")
     if detail["type"] == "value_error":
         return Problem(where, str(detail["ctx"]["error"]))
     return Problem(where, f"got {shown(detail['input'])}; allowed: {permitted}")
+
+
+def _misspelled(name: str, given: Iterable[str], model: type[BaseModel]) -> bool:
+    unknown = [key for key in given if key not in model.model_fields]
+    return any(difflib.get_close_matches(key, model.model_fields, n=1) == [name] for key in map(str, unknown))
+
+
+def _allowed_here(model: type[BaseModel], name: str) -> str:
+    part = next((m for m in model.model_fields[name].metadata if isinstance(m, Part)), None)
+    if part:
+        return f"{', '.join(kinds(part.package))} or package.module:Name"
+    return allowed(_field_schema(model, name))
 
 
 @functools.cache

@@ -113,7 +113,7 @@ def result_of(
             "training_peak": {k: max(line["transient"].get(k, 0) for line in lines) for k in _transient(lines)},
             "entries": [line["entries"] for line in lines],
         },
-        "notes": [f"experience {line['experience']}: {note}" for line in lines for note in line["notes"]],
+        "notes": [f"experience {line['experience'] + 1}: {note}" for line in lines for note in line["notes"]],
         "environment": {
             "cl_engine": cl_engine.__version__,
             "python": platform.python_version(),

@@ -25,6 +25,9 @@ MAX_DEPTH = 50
 class SourceError(ValueError):
     """The text is no YAML mapping; the message begins with its place."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
 
 @dataclass
 class Document:
@@ -43,7 +46,7 @@ class Document:
             where = where[:-1]
             place = self.places.get(where)
         name = ".".join(map(str, problem.where))
-        return f"{place or self.origin}: {name + ': ' if name else ''}{problem.what}"
+        return one_line(f"{place or self.origin}: {name + ': ' if name else ''}{problem.what}")
 
     def override(self, assignment: str) -> None:
         """Apply ``a.b=value``; the value is YAML, and a part named by a word becomes ``{kind: word}``.
@@ -141,12 +144,12 @@ def _load(text: str, origin: str, document: Document | None = None, one_value: b
         return None if node is None else builder.build(loader, node, (), 0)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        what = one_line(ValueError(error.problem or error.context or "cannot be parsed"))
+        what = error.problem or error.context or "cannot be parsed"
         raise SourceError(f"{builder.place(mark)}: no YAML: {what}") from None
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, SourceError):
             raise
-        raise SourceError(f"{origin}: no YAML: {one_line(error)}") from None
+        raise SourceError(f"{origin}: no YAML: {error}") from None
     except RecursionError:
         raise SourceError(f"{origin}: nested too deeply; allowed: {MAX_DEPTH} levels") from None
 

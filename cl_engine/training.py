@@ -82,7 +82,7 @@ def fit(module: nn.Module, samples: Samples, task: Task, loss: Callable[[Samples
             step += 1
         if not torch.isfinite(total):  # one synchronisation an epoch
             raise DivergedError(
-                f"the training loss is {float(total)} in epoch {epoch + 1} of experience {task.index}; "
+                f"the training loss is {float(total)} in epoch {epoch + 1} of experience {task.index + 1}; "
                 f"training.lr is {options.lr}, a smaller one may help"
             )
         task.progress(f"epoch {epoch + 1}/{options.epochs}")

@@ -51,7 +51,9 @@ class MemoryOptions:
     budget: Annotated[
         str | int | None,
         AfterValidator(_checked),
-        Field(description=f"what may be held at every boundary: {_SIZES}; exceeded, the run stops with exit status 3"),
+        Field(
+            description=f"what may be held at every boundary: {_SIZES}; exceeded, the run stops with exit status 3"
+        ),
     ] = None
     policy: Annotated[
         Literal["full", "paper"],
@@ -131,7 +133,7 @@ class Budget:
         if charged > self.bytes:
             what = "exemplars alone" if self.scope == "exemplars" else "everything held"
             raise MemoryContractError(
-                f"after experience {experience}: {charged:,} bytes under the {self.policy} policy ({what}), "
+                f"after experience {experience + 1}: {charged:,} bytes under the {self.policy} policy ({what}), "
                 f"{charged - self.bytes:,} over the budget of {self.bytes:,}",
                 entries,
             )

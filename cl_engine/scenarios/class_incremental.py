@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 import numpy as np
@@ -48,7 +49,7 @@ def class_incremental(
             order that is not a permutation of the labels.
     """
     order = ordered_labels(targets, class_order)
-    counts = _classes_per_experience(len(order), step if first is None else first, step, remainder)
+    counts = _classes_per_experience(len(order), first, step, remainder)
     experience_of = np.repeat(np.arange(len(counts)), counts)  # by position in the class order
 
     label_values = np.sort(order)
@@ -59,7 +60,7 @@ def class_incremental(
     shuffled = numpy_generator(seed, "within_order").permutation(len(targets))
     grouped = shuffled[np.argsort(arrival[shuffled], kind="stable")]
     starts = np.searchsorted(arrival[grouped], np.arange(len(counts) + 1))
-    experiences = [grouped[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    experiences = [grouped[a:b] for a, b in itertools.pairwise(starts)]
     left_out = len(order) - sum(counts)
     notes = (f"{left_out} classes left out (remainder: drop)",) if left_out else ()
     return plan_of(targets, experiences, notes=notes)
@@ -87,9 +88,13 @@ def ordered_labels(targets: Int64, class_order: int | str | list[int]) -> Int64:
     return labels[np.random.RandomState(int(class_order)).permutation(len(labels))]
 
 
-def _classes_per_experience(classes: int, first: int, step: int, remainder: str) -> list[int]:
+def _classes_per_experience(classes: int, given: int | None, step: int, remainder: str) -> list[int]:
+    first = step if given is None else given
     if first > classes:
-        raise OptionError("first", f"{first} classes in the first experience, but the data has {classes}")
+        option = "step" if given is None else "first"
+        raise OptionError(
+            option, f"{first} classes in the first experience, but the data has {classes}; allowed: up to {classes}"
+        )
     full, left = divmod(classes - first, step)
     counts = [first] + [step] * full
     if not left:

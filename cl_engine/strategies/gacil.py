@@ -40,7 +40,8 @@ class GACIL(Strategy):
         *,
         backbone: BackboneOption = "identity",
         width: Annotated[
-            int, Field(ge=0, description="random features (the papers' buffer size); 0: backbone features as they are")
+            int,
+            Field(ge=0, description="random features (the papers' buffer size); 0: backbone features as they are"),
         ] = 1000,
         gamma: Annotated[float, Field(gt=0, description="ridge penalty, absolute")] = 0.1,
     ) -> None:

@@ -1,0 +1,1 @@
+"""Reports: from run directories to tables.  They read ``result.json`` files and nothing else."""

@@ -1,0 +1,113 @@
+"""Tables for the terminal: accuracy and held bytes side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def size(amount: int | float) -> str:
+    """Return bytes in the largest fitting binary unit.
+
+    >>> size(0), size(1536), size(8_080_080)
+    ('0 B', '1.5 KiB', '7.71 MiB')
+    """
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if amount >= factor:
+            return f"{amount / factor:.3g} {unit}" if amount < 1000 * factor else f"{amount / factor:,.0f} {unit}"
+    return f"{amount:,.0f} B"
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction as a percentage, or a dash where it is undefined.
+
+    >>> percent(0.98765), percent(None)
+    ('98.8 %', '-')
+    """
+    return "-" if fraction is None else f"{fraction * 100:.1f} %"
+
+
+def experience_line(line: Mapping[str, Any], total: int) -> str:
+    """Return one line about a finished experience."""
+    return (
+        f"experience {line['experience'] + 1}/{total}: {line['samples']} samples, "
+        f"{len(line['tested'])} classes seen, accuracy {percent(line['accuracy'])}, held {size(line['held_bytes'])}"
+    )
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """Return what a run found: per experience, in all, and what is held at the end by kind."""
+    memory, metrics = result["memory"], result["metrics"]
+    rows = [("experience", "samples", "new classes", "accuracy", "held", "held (paper)")]
+    for k, experience in enumerate(result["stream"]["experiences"]):
+        rows.append(
+            (
+                str(k + 1),
+                f"{experience['samples']:,}",
+                str(len(experience["new_classes"])),
+                percent(result["accuracy"]["seen"][k]),
+                size(memory["held_bytes"][k]),
+                size(memory["paper_bytes"][k]),
+            )
+        )
+    budget = memory["budget_bytes"]
+    limit = f", budget {size(budget)} ({memory['policy']}, {memory['budget_scope']})" if budget else ", no budget"
+    lines = [
+        aligned(rows),
+        "",
+        f"average accuracy {percent(metrics['average_accuracy'])}, last {percent(metrics['last_accuracy'])}, "
+        f"forgetting {percent(metrics['forgetting'])}",
+        f"held at most {size(memory['max_held_bytes'])}{limit}; only while training: "
+        f"{size(memory['training_peak_bytes'])}",
+        "held at the end: "
+        + (", ".join(f"{kind} {size(n)}" for kind, n in by_kind(memory["entries"][-1])) or "nothing"),
+    ]
+    lines += [f"note: {note}" for note in [*result["stream"]["notes"], *result["notes"]]]
+    return "\n".join(lines)
+
+
+def comparison(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return one row per run: what it reached, and what it held to reach it."""
+    rows = [("run", "strategy", "seed", "average", "last", "forgetting", "held at most", "paper")]
+    for r in sorted(results, key=lambda r: -(r["metrics"]["average_accuracy"] or 0)):
+        m = r["metrics"]
+        scores = (percent(m[key]) for key in ("average_accuracy", "last_accuracy", "forgetting"))
+        sizes = (size(r["memory"]["max_held_bytes"]), size(max(r["memory"]["paper_bytes"])))
+        rows.append((f"{r['name']}-{r['id']}", r["config"]["strategy"]["kind"], str(r["seed"]), *scores, *sizes))
+    return aligned(rows)
+
+
+def finished_runs(folder: Path, fingerprint: str) -> list[dict[str, Any]]:
+    """Read the finished runs in ``folder`` that had the stream with this fingerprint."""
+    found = []
+    for file in sorted(folder.glob("*/result.json")):
+        try:
+            result = json.loads(file.read_text(encoding="utf-8"))
+            if (
+                result["stream"]["fingerprint"] == fingerprint
+                and file.parent.name == f"{result['name']}-{result['id']}"
+            ):
+                found.append(result)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # no run of ours, or one that is being written
+    return found
+
+
+def by_kind(entries: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Sum the entries of a ledger by kind, largest first, without what weighs nothing."""
+    sums: dict[str, int] = {}
+    for entry in entries:
+        sums[entry["kind"]] = sums.get(entry["kind"], 0) + entry["bytes"]
+    return sorted(((k, n) for k, n in sums.items() if n), key=lambda pair: -pair[1])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as columns, numbers to the right; the first row is the heading."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    right = [all(row[i][:1].isdigit() or row[i][:1] in "-" for row in rows[1:]) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+        for row in rows
+    )

@@ -1,0 +1,26 @@
+"""The scenario files that come with the package, runnable by name from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def shipped() -> dict[str, str]:
+    """Return the shipped scenarios by name, each with the first comment line of its file."""
+    found = {}
+    for file in sorted(FOLDER.glob("*.yaml")):
+        first = file.read_text(encoding="utf-8").partition("\n")[0]
+        found[file.stem] = first.removeprefix("#").strip()
+    return found
+
+
+def find(name: str) -> Path:
+    """Return the file that ``name`` means: a path, or else the name of a shipped scenario.
+
+    A name that is neither is returned as a path, for the reader to report.
+    """
+    path = Path(name)
+    known = FOLDER / f"{name}.yaml"
+    return known if not path.exists() and path.name == name and known.is_file() else path
