@@ -153,7 +153,7 @@ def _line(
         "accuracy": sum(correct) / sum(tested),
         "held_bytes": held_bytes(held.entries, "full"),
         "paper_bytes": held_bytes(held.entries, "paper"),
-        "entries": [entry._asdict() for entry in held.entries],
+        "entries": [entry.plain() for entry in held.entries],
     }
 
 

@@ -16,7 +16,6 @@ import tempfile
 import threading
 import traceback
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -83,7 +82,7 @@ def _write_job(work: Path, kind: str, recipe: Recipe, index: int, held: HeldStat
         "seed": recipe.seed,
         "budget": budget,
         "index": index,
-        "entries": None if held is None else [e._asdict() for e in held.entries],
+        "entries": None if held is None else [e.plain() for e in held.entries],
         "threads": torch.get_num_threads(),
     }
     (work / JOB).write_text(json.dumps(job))
@@ -99,12 +98,8 @@ def _read_outcome(work: Path, status: int) -> Learned:
         raise ProcessError(f"the process that learned the experience ended with status {status}") from None
     if "error" in outcome:
         raise KNOWN_ERRORS.get(outcome["error"], ProcessError)(outcome["message"])
-    entries = [_entry(e) for e in outcome["entries"]]
+    entries = [Entry.of(e) for e in outcome["entries"]]
     return Learned(HeldState(load_file(work / LEARNED), entries), outcome["transient"], outcome["notes"])
-
-
-def _entry(plain: dict[str, Any]) -> Entry:
-    return Entry(**{**plain, "shape": tuple(plain["shape"])})
 
 
 def _child(work: Path) -> None:
@@ -123,7 +118,7 @@ def _child(work: Path) -> None:
     )
     held = None
     if job["entries"] is not None:
-        held = HeldState(load_file(work / HELD), [_entry(e) for e in job["entries"]])
+        held = HeldState(load_file(work / HELD), [Entry.of(e) for e in job["entries"]])
     try:
         learned = learn(recipe, job["index"], held, Samples(**load_file(work / SAMPLES)))
     except tuple(KNOWN_ERRORS.values()) as error:
@@ -131,7 +126,7 @@ def _child(work: Path) -> None:
         return
     save_file(learned.held.tensors, work / LEARNED)
     outcome = {
-        "entries": [e._asdict() for e in learned.held.entries],
+        "entries": [e.plain() for e in learned.held.entries],
         "transient": learned.transient,
         "notes": learned.notes,
     }

@@ -149,7 +149,7 @@ class RunDirectory:
         except (SafetensorError, OSError, ValueError) as error:
             raise ResumeError(f"{self.path / STATE}: cannot be read: {error}") from None
         self._committed = entry
-        entries = [Entry(**{**e, "shape": tuple(e["shape"])}) for e in records[-1]["entries"]]
+        entries = [Entry.of(e) for e in records[-1]["entries"]]
         return HeldState(tensors, entries), records
 
     def _matching_entry(self) -> dict[str, Any]:

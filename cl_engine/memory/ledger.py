@@ -6,8 +6,8 @@ ledger, the held bytes that are reported and the tensor bytes on disk are one nu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,15 @@ class Entry(NamedTuple):
     shape: tuple[int, ...]
     dtype: str
     bytes: int
+
+    def plain(self) -> dict[str, Any]:
+        """Return the entry as JSON holds it."""
+        return {**self._asdict(), "shape": list(self.shape)}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Entry:
+        """Return the entry that :meth:`plain` described."""
+        return cls(**{**plain, "shape": tuple(plain["shape"])})
 
 
 def ledger(module: nn.Module) -> list[Entry]:

@@ -1,0 +1,5 @@
+"""``python -m cl_engine`` is ``cl-engine``."""
+
+from cl_engine.cli import main
+
+main()
