@@ -100,5 +100,5 @@ def undelivered(targets: Int64, experiences: list[Int64], why: str) -> tuple[str
     if not missing:
         return ()
     classes = len(np.unique(targets)) - len(np.unique(targets[delivered]))
-    whole = f", {classes} classes among them whole" if classes else ""
-    return (f"{missing} of {len(targets)} samples are never delivered{whole}: {why}",)
+    whole = f", {classes} whole classes among them," if classes else ""
+    return (f"{missing} of {len(targets)} samples{whole} are never delivered: {why}",)
