@@ -53,6 +53,14 @@ def test_home_fraction_and_sizes_of_cifar_like_data():
         assert abs(blurred - expected) < 5 * deviation
 
 
+def test_the_pool_is_dealt_at_random():
+    counts = class_counts(balanced(100, 500), i_blurry(balanced(100, 500)))
+    minor = counts[(counts > 0) & (counts < 400)]
+    # 50 pooled samples of a class over 5 experiences; the published files hold 4 to 17 of them.
+    assert 1 <= minor.min() <= 5
+    assert 16 <= minor.max() <= 24
+
+
 def test_every_run_has_its_disjoint_classes():
     counts = class_counts(balanced(100, 500), i_blurry(balanced(100, 500)))
     assert ((counts == 500).sum(1) == 10).all()

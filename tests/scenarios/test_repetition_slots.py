@@ -65,6 +65,13 @@ def test_sizes_of_cifar_like_data():
         assert ((class_counts(targets, plan) > 0).sum(1)[3:] == slots).all()
 
 
+def test_any_class_may_get_the_part_too_many():
+    targets = balanced(3, 4)
+    options = {"experiences": 2, "classes_per_experience": 2}
+    counts = [class_counts(targets, repetition_slots(targets, seed=seed, **options)) for seed in range(20)]
+    assert {int(c.max(0).argmin()) for c in counts} == {0, 1, 2}
+
+
 def test_leftovers_are_dropped_and_noted():
     plan = repetition_slots(np.array([3, 17, 17, 17, 17, 17]), experiences=2, classes_per_experience=2)
     assert plan.sizes.tolist() == [2, 2]
