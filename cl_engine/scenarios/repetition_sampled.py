@@ -72,7 +72,7 @@ def repetition_sampled(
     cumulative = np.cumsum(first_occurrence_weights(first_occurrence, first_parameter, experiences))
     first = np.searchsorted(cumulative / cumulative[-1], first_draws, side="right")
 
-    returning = np.full(classes, p, dtype=np.float64)
+    returning: npt.NDArray[np.float64] = np.full(classes, p, dtype=np.float64)
     if repetition == "dual":
         returning[round(classes * low_fraction) :] = p_high
     elif repetition == "zipf":
