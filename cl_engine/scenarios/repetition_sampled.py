@@ -72,11 +72,11 @@ def repetition_sampled(
     cumulative = np.cumsum(first_occurrence_weights(first_occurrence, first_parameter, experiences))
     first = np.searchsorted(cumulative / cumulative[-1], first_draws, side="right")
 
-    returning: npt.NDArray[np.float64] = np.full(classes, p, dtype=np.float64)
+    returning = np.full(classes, p, dtype=np.float64)
     if repetition == "dual":
         returning[round(classes * low_fraction) :] = p_high
     elif repetition == "zipf":
-        returning = np.arange(1, classes + 1) ** -exponent
+        returning[:] = np.arange(1.0, classes + 1) ** -exponent
     returning = numpy_generator(seed, "repetition_rank").permutation(returning)
 
     coins, quota = numpy_generator(seed, "repetition"), numpy_generator(seed, "quota")
