@@ -67,7 +67,7 @@ def task_weights(tasks: int, experiences: int, beta: float) -> npt.NDArray[np.fl
     """
     k, now = np.arange(tasks)[:, None], np.arange(experiences)[None, :]
     if beta <= 1:
-        return (now * tasks // experiences == k).astype(np.float64)
+        return np.equal(now * tasks // experiences, k).astype(np.float64)
     # Task k fades in between these two experiences, while task k - 1 fades out.
     begins = np.floor((beta * k - 1) * experiences / (beta * tasks))
     ends = np.floor((beta * k + 1) * experiences / (beta * tasks))
@@ -77,5 +77,5 @@ def task_weights(tasks: int, experiences: int, beta: float) -> npt.NDArray[np.fl
     fall = np.ones_like(rise)
     fall[:-1] = 1 - rise[1:]
     weights: npt.NDArray[np.float64] = np.minimum(rise, fall)
-    weights /= weights / weights.sum(axis=0)
+    weights /= weights.sum(axis=0)
     return weights

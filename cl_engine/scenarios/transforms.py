@@ -49,12 +49,12 @@ def _permuted(images: Tensor, seed: int) -> Tensor:
 
 def _rotated(images: Tensor, degrees: float) -> Tensor:
     """Rotate about the centre; bilinear, zeros from outside."""
-    count, _, height, width = images.shape
+    height, width = images.shape[-2:]
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     # Grid coordinates run from -1 to 1 along either side, so a turn of a non-square image carries its aspect.
     inverse = torch.tensor([[cosine, -sine * height / width, 0.0], [sine * width / height, cosine, 0.0]])
     values = images if images.is_floating_point() else images.float()
-    theta = inverse.to(values).expand(max(count, 1), 2, 3)[:count]
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    grid = F.affine_grid(inverse.to(values)[None], [1, 1, height, width], align_corners=False)
+    grid = grid.expand(len(images), -1, -1, -1)
     turned = F.grid_sample(values, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return turned if images.is_floating_point() else turned.round().clamp(0, 255).to(images.dtype)
