@@ -1,6 +1,8 @@
 """Stream families: pure functions from a label array to a :class:`~cl_engine.scenarios.plan.StreamPlan`.
 
 Each kind below is a function ``family(targets, *, options..., seed)``; its keyword arguments are its options.
+A modifier changes the stream of any family and is declared the same way; they apply in the order given here,
+``imbalance`` before the family and the rest after it (:mod:`cl_engine.scenarios.composition`).
 """
 
 KINDS = {
@@ -11,4 +13,17 @@ KINDS = {
     "gcil": "cl_engine.scenarios.gcil:gcil",
     "repetition-slots": "cl_engine.scenarios.repetition_slots:repetition_slots",
     "repetition-sampled": "cl_engine.scenarios.repetition_sampled:repetition_sampled",
+    "task-incremental": "cl_engine.scenarios.task_incremental:task_incremental",
+    "domain-incremental": "cl_engine.scenarios.domain_incremental:domain_incremental",
+    "data-incremental": "cl_engine.scenarios.data_incremental:data_incremental",
+    "few-shot": "cl_engine.scenarios.few_shot:few_shot",
+    "linear-decay": "cl_engine.scenarios.linear_decay:linear_decay",
+    "gaussian-schedule": "cl_engine.scenarios.gaussian_schedule:gaussian_schedule",
+}
+MODIFIERS = {
+    "imbalance": "cl_engine.scenarios.modifiers.imbalance:imbalance",
+    "drift": "cl_engine.scenarios.modifiers.drift:drift",
+    "sizes": "cl_engine.scenarios.modifiers.sizes:sizes",
+    "label_noise": "cl_engine.scenarios.modifiers.label_noise:label_noise",
+    "empty": "cl_engine.scenarios.modifiers.empty:empty",
 }

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from cl_engine.randomness import numpy_generator
 from cl_engine.scenarios.class_incremental import ClassOrder, ordered_labels
-from cl_engine.scenarios.dealing import largest_remainder, shuffled_by_class, shuffled_by_experience
+from cl_engine.scenarios.dealing import largest_remainder
+from cl_engine.scenarios.grouping import shuffled_by_class, shuffled_by_experience
 from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
 
 

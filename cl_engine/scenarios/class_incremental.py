@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,8 +9,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from cl_engine.parts import OptionError
-from cl_engine.randomness import numpy_generator
-from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
+from cl_engine.scenarios.grouping import plan_by_arrival, positions_in
+from cl_engine.scenarios.plan import Int64, StreamPlan
 
 ClassOrder = Annotated[
     int | Literal["natural"] | list[int],
@@ -52,18 +51,10 @@ def class_incremental(
     counts = _classes_per_experience(len(order), first, step, remainder)
     experience_of = np.repeat(np.arange(len(counts)), counts)  # by position in the class order
 
-    label_values = np.sort(order)
-    home = np.full(len(order), -1)
-    home[np.searchsorted(label_values, order[: len(experience_of)])] = experience_of
-    arrival = home[np.searchsorted(label_values, targets)]
-
-    shuffled = numpy_generator(seed, "within_order").permutation(len(targets))
-    grouped = shuffled[np.argsort(arrival[shuffled], kind="stable")]
-    starts = np.searchsorted(arrival[grouped], np.arange(len(counts) + 1))
-    experiences = [grouped[a:b] for a, b in itertools.pairwise(starts)]
+    arrival = np.append(experience_of, np.full(len(order) - len(experience_of), -1))[positions_in(order, targets)]
     left_out = len(order) - sum(counts)
     notes = (f"{left_out} classes left out (remainder: drop)",) if left_out else ()
-    return plan_of(targets, experiences, notes=notes)
+    return plan_by_arrival(targets, arrival, len(counts), seed=seed, notes=notes)
 
 
 def ordered_labels(targets: Int64, class_order: int | str | list[int]) -> Int64:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from cl_engine.parts import OptionError
 from cl_engine.randomness import numpy_generator
-from cl_engine.scenarios.dealing import ranges, shuffled_by_class, undelivered
+from cl_engine.scenarios.grouping import ranges, shuffled_by_class, undelivered
 from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
 
 LONGTAIL_RATIO = 0.984  # the weight of a class over that of the one before it; 100 classes span a ratio of 4.9

@@ -11,7 +11,8 @@ from pydantic import Field
 from cl_engine.randomness import numpy_generator
 from cl_engine.scenarios.blurry import home_experiences, leaving_counts
 from cl_engine.scenarios.class_incremental import ClassOrder, ordered_labels
-from cl_engine.scenarios.dealing import largest_remainder, ranges, shuffled_by_class, shuffled_by_experience
+from cl_engine.scenarios.dealing import largest_remainder
+from cl_engine.scenarios.grouping import ranges, shuffled_by_class, shuffled_by_experience
 from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
 
 

@@ -112,8 +112,13 @@ class StreamPlan:
 
 
 def has_duplicates(indices: Int64) -> bool:
-    """Return whether an index occurs twice, in time and memory proportional to the largest index."""
-    return bool(len(indices) and np.bincount(indices).max() > 1)
+    """Return whether an index occurs twice; counts a dense array, sorts one that is short for its largest index."""
+    if len(indices) == 0:
+        return False
+    if 8 * len(indices) > indices.max():
+        return bool(np.bincount(indices).max() > 1)
+    ascending = np.sort(indices)
+    return bool((ascending[1:] == ascending[:-1]).any())
 
 
 def targets_digest(targets: Int64) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from cl_engine.parts import OptionError
 from cl_engine.randomness import numpy_generator
-from cl_engine.scenarios.dealing import ClassLists, ranges, shuffled_by_class, undelivered
+from cl_engine.scenarios.grouping import ClassLists, ranges, shuffled_by_class, undelivered
 from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
 
 FIRST_PARAMETER = {"uniform": 1.0, "geometric": 0.01, "zipf": 1.0, "reversed-zipf": 1.0}

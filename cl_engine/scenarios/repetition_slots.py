@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cl_engine.parts import OptionError
 from cl_engine.randomness import numpy_generator
-from cl_engine.scenarios.dealing import shuffled_by_class, shuffled_by_experience, undelivered
+from cl_engine.scenarios.grouping import shuffled_by_class, shuffled_by_experience, undelivered
 from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cl_engine.parts import OptionError
 from cl_engine.randomness import numpy_generator
-from cl_engine.scenarios.dealing import undelivered
+from cl_engine.scenarios.grouping import undelivered
 from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
 
 if TYPE_CHECKING:

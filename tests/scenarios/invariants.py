@@ -48,16 +48,16 @@ def check_plan(targets, plan):
 def check_seeds(family, targets, **options):
     """Check U5 and U7, and that no global generator is read or moved."""
     torch.manual_seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     random.seed(1)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     prints = [family(targets, seed=seed, **options).fingerprint for seed in range(10)]
     assert torch.equal(before[0], torch.get_rng_state())
-    assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+    assert (before[1] == np.random.get_state()[1]).all()
     assert before[2] == random.getstate()
 
     torch.manual_seed(2)
-    np.random.seed(2)  # noqa: NPY002
+    np.random.seed(2)
     assert prints == [family(targets.copy(), seed=seed, **options).fingerprint for seed in range(10)]
     assert len(set(prints)) == 10
 

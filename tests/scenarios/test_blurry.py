@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from invariants import check_plan, check_seeds, check_uniform_order, class_counts
-from labels import balanced, label_arrays
 
 from cl_engine.parts import OptionError
 from cl_engine.scenarios.blurry import blurry
 from cl_engine.scenarios.class_incremental import class_incremental, ordered_labels
+from tests.scenarios.invariants import check_plan, check_seeds, check_uniform_order, class_counts
+from tests.scenarios.labels import balanced, label_arrays
 
 
 @given(label_arrays(), st.integers(2, 8), st.integers(0, 100), st.integers(0, 5))

@@ -1,11 +1,11 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from invariants import check_plan, check_seeds, check_uniform_order, class_counts
-from labels import balanced, label_arrays
 
 from cl_engine.scenarios.class_incremental import class_incremental, ordered_labels
 from cl_engine.scenarios.i_blurry import i_blurry
+from tests.scenarios.invariants import check_plan, check_seeds, check_uniform_order, class_counts
+from tests.scenarios.labels import balanced, label_arrays
 
 percent = st.integers(0, 100)
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from invariants import check_plan, check_seeds, check_uniform_order, class_counts
-from labels import balanced, label_arrays
 
 from cl_engine.parts import OptionError
 from cl_engine.scenarios.repetition_sampled import first_occurrence_weights, repetition_sampled
+from tests.scenarios.invariants import check_plan, check_seeds, check_uniform_order, class_counts
+from tests.scenarios.labels import balanced, label_arrays
 
 samplings = st.sampled_from(["fresh-first", "independent"])
 occurrences = st.sampled_from(["uniform", "geometric", "zipf", "reversed-zipf"])

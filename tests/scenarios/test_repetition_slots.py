@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from invariants import check_plan, check_seeds, check_uniform_order, class_counts
-from labels import balanced, label_arrays
 
 from cl_engine.parts import OptionError
 from cl_engine.scenarios.repetition_slots import repetition_slots
+from tests.scenarios.invariants import check_plan, check_seeds, check_uniform_order, class_counts
+from tests.scenarios.labels import balanced, label_arrays
 
 
 @given(label_arrays(max_per_class=60), st.data(), st.integers(0, 5))

@@ -3,11 +3,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from invariants import check_plan, check_seeds, check_uniform_order, class_counts
-from labels import balanced, label_arrays
 
 from cl_engine.parts import OptionError
 from cl_engine.scenarios.si_blurry import draw_homes, random_shares, si_blurry
+from tests.scenarios.invariants import check_plan, check_seeds, check_uniform_order, class_counts
+from tests.scenarios.labels import balanced, label_arrays
 
 percent = st.integers(0, 100)
 variants = st.sampled_from(["balanced", "published"])

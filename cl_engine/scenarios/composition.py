@@ -1,0 +1,79 @@
+"""A family and its modifiers, applied in one fixed order."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from cl_engine.parts import OptionError, did_you_mean
+from cl_engine.scenarios import MODIFIERS
+from cl_engine.scenarios.plan import Int64, StreamPlan, targets_digest
+
+
+def compose(
+    targets: Int64,
+    family: Callable[..., StreamPlan],
+    options: Mapping[str, Any],
+    modifiers: Mapping[str, Mapping[str, Any]],
+    seed: int,
+) -> StreamPlan:
+    """Return the stream of ``family`` under ``modifiers``, each a name and its options.
+
+    Whatever their order in the mapping, they apply as ``MODIFIERS`` lists them: ``imbalance`` chooses the samples
+    that the family sees; then ``drift``, ``sizes``, ``label_noise`` change its plan; ``empty`` comes last, also
+    where it is not named (``forbid``).  ``seed`` holds for the family and for every modifier whose options name
+    no seed of their own.  Indices, digest and number of samples always refer to all of ``targets`` ``[N]``.
+
+    Raises:
+        OptionError: an unknown modifier, or what the family and the modifiers raise; the option of a modifier
+            is named ``modifier.option``.
+    """
+    for name in modifiers:
+        if name not in MODIFIERS:
+            what = f"there is no such modifier{did_you_mean(name, MODIFIERS)}; allowed: {', '.join(MODIFIERS)}"
+            raise OptionError(name, what)
+    options = {"seed": seed, **options}
+    if "imbalance" in modifiers:
+        with _options_of("imbalance"):
+            kept = _load("imbalance")(targets, **{"seed": seed, **modifiers["imbalance"]})
+        plan = _widened(family(targets[kept], **options), targets, kept)
+    else:
+        plan = family(targets, **options)
+    for name in ("drift", "sizes", "label_noise"):
+        if name in modifiers:
+            with _options_of(name):
+                plan = _load(name)(targets, plan, **{"seed": seed, **modifiers[name]})
+    finished: StreamPlan = _load("empty")(plan, **modifiers.get("empty", {}))
+    return finished
+
+
+def _widened(plan: StreamPlan, targets: Int64, kept: Int64) -> StreamPlan:
+    """Say in terms of all ``targets`` what a plan says in terms of those at ``kept``."""
+    left_out = len(targets) - len(kept)
+    notes = (f"{left_out} of {len(targets)} samples left out by imbalance",) if left_out else ()
+    return dataclasses.replace(
+        plan,
+        indices=np.asarray(kept)[plan.indices],
+        samples=len(targets),
+        targets_sha256=targets_digest(targets),
+        notes=(*notes, *plan.notes),
+    )
+
+
+def _load(name: str) -> Callable[..., Any]:
+    module, _, function = MODIFIERS[name].partition(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return loaded
+
+
+@contextlib.contextmanager
+def _options_of(modifier: str) -> Iterator[None]:
+    try:
+        yield
+    except OptionError as error:
+        raise OptionError(f"{modifier}.{error.option}", error.problem) from error
