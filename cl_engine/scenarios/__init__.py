@@ -19,11 +19,11 @@ KINDS = {
     "few-shot": "cl_engine.scenarios.few_shot:few_shot",
     "linear-decay": "cl_engine.scenarios.linear_decay:linear_decay",
     "gaussian-schedule": "cl_engine.scenarios.gaussian_schedule:gaussian_schedule",
+    "plan": "cl_engine.scenarios.stored:stored",
 }
 MODIFIERS = {
     "imbalance": "cl_engine.scenarios.modifiers.imbalance:imbalance",
     "drift": "cl_engine.scenarios.modifiers.drift:drift",
     "sizes": "cl_engine.scenarios.modifiers.sizes:sizes",
     "label_noise": "cl_engine.scenarios.modifiers.label_noise:label_noise",
-    "empty": "cl_engine.scenarios.modifiers.empty:empty",
 }

@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 
 from cl_engine.parts import OptionError, did_you_mean
+from cl_engine.randomness import derive
 from cl_engine.scenarios import MODIFIERS
+from cl_engine.scenarios.empty import Empty, without_empty
 from cl_engine.scenarios.plan import Int64, StreamPlan, targets_digest
+
+REDRAWS = 100
 
 
 def compose(
@@ -21,13 +25,17 @@ def compose(
     options: Mapping[str, Any],
     modifiers: Mapping[str, Mapping[str, Any]],
     seed: int,
+    empty: Empty | None = None,
 ) -> StreamPlan:
     """Return the stream of ``family`` under ``modifiers``, each a name and its options.
 
     Whatever their order in the mapping, they apply as ``MODIFIERS`` lists them: ``imbalance`` chooses the samples
-    that the family sees; then ``drift``, ``sizes``, ``label_noise`` change its plan; ``empty`` comes last, also
-    where it is not named (``forbid``).  ``seed`` holds for the family and for every modifier whose options name
-    no seed of their own.  Indices, digest and number of samples always refer to all of ``targets`` ``[N]``.
+    that the family sees; then ``drift``, ``sizes``, ``label_noise`` change its plan.  ``seed`` holds for the family
+    and for every modifier whose options name no seed of their own.  Indices, digest and number of samples always
+    refer to all of ``targets`` ``[N]``.
+
+    ``empty`` says what happens to experiences without samples: ``keep``, ``drop``, or ``forbid``, which draws the
+    stream anew until there is none.  Default: ``keep`` for a published variant, else ``forbid``.
 
     Raises:
         OptionError: an unknown modifier, or what the family and the modifiers raise; the option of a modifier
@@ -38,6 +46,28 @@ def compose(
             what = f"there is no such modifier{did_you_mean(name, MODIFIERS)}; allowed: {', '.join(MODIFIERS)}"
             raise OptionError(name, what)
     options = {"seed": seed, **options}
+    policy = empty or ("keep" if options.get("variant") == "published" else "forbid")
+    plan = _once(targets, family, options, modifiers, seed)
+    first = plan
+    for draw in range(REDRAWS):
+        if policy != "forbid" or (plan.sizes > 0).all():
+            break
+        anew = int.from_bytes(derive(options["seed"], f"redraw/{draw}")[:4], "little")
+        plan = _once(targets, family, {**options, "seed": anew}, modifiers, seed)
+        note = f"drawn anew {draw + 1} times until no experience was empty"
+        plan = dataclasses.replace(plan, notes=(*plan.notes, note))
+        if plan.fingerprint == first.fingerprint:  # the seed does not matter
+            break
+    return without_empty(plan, policy)
+
+
+def _once(
+    targets: Int64,
+    family: Callable[..., StreamPlan],
+    options: Mapping[str, Any],
+    modifiers: Mapping[str, Mapping[str, Any]],
+    seed: int,
+) -> StreamPlan:
     if "imbalance" in modifiers:
         with _options_of("imbalance"):
             kept = _load("imbalance")(targets, **{"seed": seed, **modifiers["imbalance"]})
@@ -48,8 +78,7 @@ def compose(
         if name in modifiers:
             with _options_of(name):
                 plan = _load(name)(targets, plan, **{"seed": seed, **modifiers[name]})
-    finished: StreamPlan = _load("empty")(plan, **modifiers.get("empty", {}))
-    return finished
+    return plan
 
 
 def _widened(plan: StreamPlan, targets: Int64, kept: Int64) -> StreamPlan:

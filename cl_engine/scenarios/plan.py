@@ -85,6 +85,10 @@ class StreamPlan:
         """Return the ordered training indices of experience ``t``, int64 ``[n_t]``."""
         return self.indices[self.offsets[t] : self.offsets[t + 1]]
 
+    def delivered(self, targets: Int64) -> Int64:
+        """Return the labels as delivered, int64 ``[S]``: of ``targets`` ``[N]``, unless the plan overrides them."""
+        return targets[self.indices] if self.labels is None else self.labels
+
     @property
     def sizes(self) -> Int64:
         """The number of samples of each experience, int64 ``[T]``."""
@@ -146,14 +150,14 @@ def plan_of(
 def exposure_order(targets: Int64, plan: StreamPlan) -> Int64:
     """Return the label values in the order in which the plan first delivers them, int64 ``[C]``.
 
-    Position in this array is the class id that strategies see (invariant U8: a bijection that never renames
-    an exposed class).
+    A wrong label (label noise) exposes the class that it names.  Position in this array is the class id that
+    strategies see (invariant U8: a bijection that never renames an exposed class).
 
     >>> targets = np.array([30, 10, 20, 10])
     >>> exposure_order(targets, plan_of(targets, [np.array([1, 3]), np.array([2, 0])])).tolist()
     [10, 20, 30]
     """
-    labels, first = np.unique(targets[plan.indices], return_index=True)
+    labels, first = np.unique(plan.delivered(targets), return_index=True)
     return labels[np.argsort(first, kind="stable")]
 
 

@@ -60,7 +60,7 @@ def repetition_sampled(
     experience shares `size` samples out equally among its classes, what does not divide to random ones; with more
     classes than samples some go without.  A share that exceeds a class is cut to the class, and noted.
 
-    Experiences without a class stay, empty (the released code removes them).
+    Experiences without a class are taken out, as in the released code, so the stream may be shorter; noted.
 
     Raises:
         OptionError: a `first_parameter` that the distribution cannot have, or none where it is required.
@@ -101,7 +101,11 @@ def repetition_sampled(
 
     within_order = numpy_generator(seed, "within_order")
     plan = [within_order.permutation(samples) for samples in plan]
-    return plan_of(targets, plan, repeats=True, notes=_notes(targets, plan, short))
+    notes = _notes(targets, plan, short)
+    filled = [samples for samples in plan if len(samples)]
+    if len(filled) < len(plan):
+        notes += (f"{len(plan) - len(filled)} of {len(plan)} experiences had no class and were taken out",)
+    return plan_of(targets, filled, repeats=True, notes=notes)
 
 
 def first_occurrence_weights(kind: str, parameter: float | None, experiences: int) -> npt.NDArray[np.float64]:

@@ -10,8 +10,8 @@ from cl_engine.scenarios.class_incremental import class_incremental
 from cl_engine.scenarios.composition import compose
 from cl_engine.scenarios.data_incremental import data_incremental
 from cl_engine.scenarios.domain_incremental import domain_incremental
+from cl_engine.scenarios.empty import without_empty
 from cl_engine.scenarios.modifiers.drift import drift
-from cl_engine.scenarios.modifiers.empty import empty
 from cl_engine.scenarios.modifiers.imbalance import imbalance
 from cl_engine.scenarios.modifiers.label_noise import label_noise
 from cl_engine.scenarios.modifiers.sizes import sizes
@@ -84,32 +84,32 @@ EMPTIES = plan_of(TARGETS, [np.arange(3), np.arange(0), np.arange(3, 5), np.aran
 
 
 def test_empty_experiences_are_refused_kept_or_taken_out():
-    with pytest.raises(OptionError, match=r"empty: 2 of 4 experiences have no samples \(1, 3\)"):
-        empty(EMPTIES)
-    kept = empty(EMPTIES, policy="keep")
+    with pytest.raises(OptionError, match=r"empty: 2 of 4 experiences have no samples \(2, 4\)"):
+        without_empty(EMPTIES, "forbid")
+    kept = without_empty(EMPTIES, "keep")
     assert kept.fingerprint == EMPTIES.fingerprint
-    assert kept.notes == ("empty experiences: 1, 3",)
-    dropped = empty(EMPTIES, policy="drop")
+    assert kept.notes == ("empty experiences: 2, 4",)
+    dropped = without_empty(EMPTIES, "drop")
     assert dropped.sizes.tolist() == [3, 2]
     assert dropped.indices.tolist() == dropped.labels.tolist() == [0, 1, 2, 3, 4]
-    assert dropped.notes == ("empty experiences taken out: 1, 3",)
+    assert dropped.notes == ("empty experiences taken out: 2, 4",)
 
 
 def test_taking_out_keeps_the_transforms_of_the_rest():
     transforms = tuple({"kind": "permutation", "seed": s} for s in range(3))
     plan = plan_of(TARGETS, [np.arange(0), np.arange(2), np.arange(2, 4)], transforms=transforms)
-    assert empty(plan, policy="drop").transforms == transforms[1:]
+    assert without_empty(plan, "drop").transforms == transforms[1:]
 
 
 def test_nothing_empty_changes_nothing():
     plan = data_incremental(TARGETS)
-    assert empty(plan) is plan
-    assert empty(plan, policy="drop") is plan
+    assert without_empty(plan, "forbid") is plan
+    assert without_empty(plan, "drop") is plan
 
 
 def test_a_stream_without_any_sample_is_refused():
     with pytest.raises(OptionError, match="1 of 1 experiences"):
-        empty(plan_of(TARGETS, [np.arange(0)]), policy="drop")
+        without_empty(plan_of(TARGETS, [np.arange(0)]), "drop")
 
 
 def test_compose_refuses_empty_experiences_unless_told_otherwise():
@@ -118,5 +118,5 @@ def test_compose_refuses_empty_experiences_unless_told_otherwise():
 
     with pytest.raises(OptionError, match="empty"):
         compose(TARGETS, gappy, {}, {}, 0)
-    assert len(compose(TARGETS, gappy, {}, {"empty": {"policy": "keep"}}, 0)) == 2
-    assert len(compose(TARGETS, gappy, {}, {"empty": {"policy": "drop"}}, 0)) == 1
+    assert len(compose(TARGETS, gappy, {}, {}, 0, empty="keep")) == 2
+    assert len(compose(TARGETS, gappy, {}, {}, 0, empty="drop")) == 1
