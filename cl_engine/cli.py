@@ -105,6 +105,40 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         print("  stream fingerprint {fingerprint}".format(**facts))
 
 
+@app.command()
+def preview(
+    file: File,
+    overrides: Set = None,
+    out: Annotated[Path, typer.Option(help="Folder for the picture, NAME-preview.svg and .html.")] = Path("."),
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="PLAN.npz", help="Write the plan: indices, offsets, and what else it needs."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a stream as a table and a picture, before anything is trained."""
+    from cl_engine.reports.preview import overview, picture, table
+    from cl_engine.scenarios.stored import store
+    from cl_engine.store import writing
+
+    scenario = _load(file, overrides)
+    facts = overview(scenario.labels.train, scenario.plan)
+    stem = out / f"{scenario.name}-preview"
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        title = f"{scenario.name}: {scenario.stream['kind']}"
+        facts["files"] = [str(f) for f in picture(scenario.labels.train, scenario.plan, title, stem)]
+    if export:
+        with writing(export):
+            store(scenario.plan, export)
+        facts["files"].append(str(export))
+    if as_json:
+        print(json.dumps({"name": scenario.name, **facts}))
+    else:
+        print(table(facts))
+        print("\n".join(facts["files"]))
+
+
 @app.command("list")
 def list_kinds(
     what: Annotated[What | None, typer.Argument(help="Only this; everything without it.")] = None,
@@ -164,6 +198,7 @@ def _explain(error: Exception) -> int:
     from cl_engine.isolated import ProcessError
     from cl_engine.memory.ledger import MemoryContractError, table
     from cl_engine.store import ResumeError, StoreError
+    from cl_engine.strategies.task import HiddenError
     from cl_engine.training import DivergedError
 
     if isinstance(error, ConfigError):
@@ -177,7 +212,9 @@ def _explain(error: Exception) -> int:
     if isinstance(error, DataError | ResumeError):
         _complain(str(error))
         return WRONG_INPUT
-    if isinstance(error, StoreError | ProcessError | DivergedError | FloatingPointError | MemoryError):
+    if isinstance(
+        error, StoreError | ProcessError | DivergedError | HiddenError | FloatingPointError | MemoryError
+    ):
         _complain(str(error) or type(error).__name__)
         return FAILED
     raise error
@@ -218,14 +255,11 @@ def _listed(what: What) -> list[dict[str, Any]]:
         from cl_engine.scenarios.shipped import shipped
 
         return [{"name": name, "description": text} for name, text in shipped().items()]
-    from cl_engine.parts import describe, kinds, load, options
+    from cl_engine.parts import describe, kinds, load, options, shared
 
+    listed = [(kind, load(what.value, kind)) for kind in kinds(what.value)]
+    common = shared(what.value)
     return [
-        {
-            "name": kind,
-            "description": describe(target),
-            "options": [option._asdict() for option in options(target)],
-        }
-        for kind in kinds(what.value)
-        for target in [load(what.value, kind)]
+        {"name": name, "description": describe(target), "options": [option._asdict() for option in options(target)]}
+        for name, target in [*listed, *([("(every kind)", common)] if common else [])]
     ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from cl_engine.data.samples import DataError, DataSet, DataSource, Labels
 from cl_engine.learning import Recipe, begin, exposures, fixed_exemplars, rebuild
@@ -26,10 +26,15 @@ from cl_engine.parts import (
     Section,
     load,
     one_line,
+    options_model,
     schema,
     shown,
     validate,
 )
+from cl_engine.scenarios import MODIFIERS
+from cl_engine.scenarios.composition import compose
+from cl_engine.scenarios.delivery import Protocol
+from cl_engine.scenarios.every import every_stream
 from cl_engine.scenarios.plan import PlanError, StreamPlan
 from cl_engine.source import Document, SourceError, read
 from cl_engine.strategies.strategy import Strategy
@@ -42,11 +47,33 @@ class ConfigError(ValueError):
     """The scenario is wrong; one line per problem, ``FILE:LINE:COL: key: what is wrong; what is allowed``."""
 
 
+def _checked_every(value: str) -> str:
+    if value != "experience" and not re.fullmatch(r"[1-9][0-9]{0,14} samples", value):
+        raise ValueError(f"got {value!r}; allowed: experience, or a number of samples such as '1000 samples'")
+    return value
+
+
 @dataclass(frozen=True)
 class Evaluate:
     """The `evaluate` section of a scenario."""
 
-    every: Annotated[Literal["experience"], Field(description="when accuracy is measured")] = "experience"
+    every: Annotated[
+        str,
+        AfterValidator(_checked_every),
+        Field(description="'experience', or in an online stream also every so many samples: '1000 samples'"),
+    ] = "experience"
+    protocol: Annotated[
+        Protocol,
+        Field(
+            description="with samples: at exact multiples (i-Blurry), or after the first micro-batch beyond one "
+            "(Si-Blurry and G-ACIL as released)"
+        ),
+    ] = "exact"
+
+    @property
+    def samples(self) -> int | None:
+        """Measure every so many delivered samples; None: only after experiences."""
+        return None if self.every == "experience" else int(self.every.split()[0])
 
 
 def _keys(
@@ -165,6 +192,8 @@ def recipe_of(scenario: Scenario) -> Recipe:
         device=torch.device(device),
         seed=scenario.seed,
         budget=scenario.budget(),
+        online=scenario.stream["delivery"] == "online",
+        boundaries=scenario.plan.boundaries,
     )
     if recipe.budget is None or scenario.memory.exemplars == "fill":
         return recipe
@@ -215,8 +244,17 @@ class _Check:
 
     def _stream(self) -> dict[str, Any]:
         given, stream = self.tree.get("stream"), self.keys["stream"]
-        if "seed" in stream and not (isinstance(given, Mapping) and "seed" in given):
+        given = given if isinstance(given, Mapping) else {}
+        if "seed" in stream and "seed" not in given:
             stream = {**stream, "seed": self.keys["seed"]}
+        for name in MODIFIERS:  # a modifier's seed is that of its stream, unless it names one
+            if stream[name] is not None and "seed" not in given[name]:
+                stream = {**stream, name: {**stream[name], "seed": stream.get("seed", self.keys["seed"])}}
+        if self.keys["evaluate"]["every"] != "experience" and stream["delivery"] == "offline":
+            what = (
+                "an offline stream delivers an experience at once; allowed: experience, or stream.delivery: online"
+            )
+            raise Problems([Problem(("evaluate", "every"), what)])
         return dict(stream)
 
     def _strategy_class(self) -> type[Strategy]:
@@ -258,11 +296,11 @@ class _Check:
         given = self.tree.get("stream", "class-incremental")
         kind = given["kind"] if isinstance(given, Mapping) else given
         family = kind if callable(kind) else load("streams", kind, self.folder)
+        common = options_model(every_stream).model_fields
+        own = {k: v for k, v in stream.items() if k != "kind" and k not in common}
+        modifiers = {name: stream[name] for name in MODIFIERS if stream[name] is not None}
         with _blaming(("stream",)):
-            plan = family(labels.train, **{k: v for k, v in stream.items() if k != "kind"})
-        if not isinstance(plan, StreamPlan):
-            raise Problems([Problem(("stream", "kind"), f"{shown(stream['kind'])} makes no StreamPlan")])
-        return plan
+            return compose(labels.train, family, own, modifiers, stream.get("seed", 0), stream["empty"])
 
     def _budget_and_strategy(self, scenario: Scenario) -> None:
         with _blaming(("memory", "budget")):
@@ -286,7 +324,8 @@ class _blaming:
         if isinstance(error, Problems):
             raise Problems([Problem((*self.where, *p.where), p.what, p.at_key) for p in error.problems]) from None
         if isinstance(error, OptionError):
-            raise Problems([Problem((*self.where, error.option), error.problem)]) from None
+            where = (*self.where, *error.option.split("."))
+            raise Problems([Problem(where, error.problem)]) from None
         if isinstance(error, DataError | PlanError | ValueError):
             raise Problems([Problem(self.where, one_line(error))]) from None
         if isinstance(error, Exception):  # from a user's own code: say where

@@ -11,15 +11,13 @@ from typing import Any, Protocol
 
 import torch
 
-from cl_engine.config import Scenario, recipe_of
-from cl_engine.data.samples import Samples
-from cl_engine.evaluation import correct_per_class
+from cl_engine.config import Scenario
 from cl_engine.isolated import learn_in_process
-from cl_engine.learning import HeldState, Recipe, learn, rebuild
-from cl_engine.memory.ledger import MemoryContractError, held_bytes
-from cl_engine.record import RunRecord, result_of
-from cl_engine.scenarios.plan import Int64, class_ids, exposure_order
+from cl_engine.learning import HeldState, learn, rebuild
+from cl_engine.memory.ledger import MemoryContractError
+from cl_engine.record import RunRecord, accuracy_facts, memory_facts, result_of
 from cl_engine.store import ResumeError, RunDirectory
+from cl_engine.stream import Curve, Stream
 
 
 class Reporter(Protocol):
@@ -71,6 +69,8 @@ def run(
             return RunRecord(store.finished, store.path)
         if resume:
             held, lines = store.resume() or (None, [])
+            if lines and lines[-1]["threads"] != torch.get_num_threads():
+                note = f"begun with {lines[-1]['threads']} threads, so the result may differ in the last bits"
         elif store.holds_a_run:
             note = f"an earlier run was set aside as {store.set_aside()}"
         if not lines:
@@ -97,64 +97,38 @@ def _run(
     No strategy object lives through a boundary.  ``learn`` rebuilds one from what was held and returns what it
     holds; evaluation rebuilds another, so that the accuracy reported is the accuracy of what was kept.
     """
-    recipe, data = recipe_of(scenario), scenario.source.load()
-    order = exposure_order(scenario.labels.train, scenario.plan)
-    train, test = _with_class_ids(data.train, order), _with_class_ids(data.test, order)
+    stream = Stream(scenario)
+    recipe = stream.recipe
     for index in range(len(lines), len(scenario.plan)):
         begun = time.perf_counter()
-        samples = train[torch.tensor(scenario.plan.experience(index))]
+        samples, curve = stream.samples(index), Curve(stream, index)
         if scenario.memory.audit == "process":
-            learned = learn_in_process(recipe, index, held, samples)
+            learned = learn_in_process(recipe, index, held, samples, stream.deliveries[index], curve)
         else:
-            learned = learn(recipe, index, held, samples, reporter.progress if reporter else None)
-        learning = time.perf_counter() - begun
+            progress = reporter.progress if reporter else None
+            learned = learn(recipe, index, held, samples, stream.deliveries[index], curve, progress)
+        learning = time.perf_counter() - begun - curve.seconds
         held = learned.held
         if recipe.budget is not None:
             recipe.budget.enforce(held.entries, index)
-        evaluated = rebuild(recipe, index + 1, held)
+        strategy = rebuild(recipe, index + 1, held)
         seen = recipe.exposures[index].seen_classes
-        correct = correct_per_class(evaluated, test[test.y < seen], seen, recipe.device).tolist()
-        predicting = time.perf_counter() - begun - learning
+        counts = stream.evaluator(strategy, index, seen, seen)
+        total = time.perf_counter() - begun
         line = {
-            **_line(recipe, order, index, held, correct, torch.bincount(test.y)[:seen].tolist()),
-            "samples": len(samples),
-            "transient": learned.transient,
-            "notes": [*learned.notes, *dict.fromkeys(evaluated.notes)],
-            "seconds": {"learn": learning, "predict": predicting, "total": time.perf_counter() - begun},
+            **stream.facts(index),
+            **accuracy_facts(counts, curve.points),
+            **memory_facts(held.entries, learned.transient),
+            "notes": [*learned.notes, *dict.fromkeys(strategy.notes)],
+            "threads": torch.get_num_threads(),
+            "seconds": {"learn": learning, "predict": total - learning, "total": total},
         }
         if store is not None:
             store.commit(index, held, line)
         lines.append(line)
         if reporter:
             reporter.finished(line)
-    return result_of(scenario, recipe.exposures, recipe.budget, recipe.device, lines)
-
-
-def _with_class_ids(samples: Samples, order: Int64) -> Samples:
-    return Samples(samples.x, torch.from_numpy(class_ids(samples.y.numpy(), order)))
-
-
-def _line(
-    recipe: Recipe,
-    order: Int64,
-    index: int,
-    held: HeldState,
-    correct: list[int],
-    tested: list[int],
-) -> dict[str, Any]:
-    """Return the record of an experience: what came, what was right, what is held."""
-    exposure = recipe.exposures[index]
-    return {
-        "experience": index,
-        "classes": order[list(exposure.classes)].tolist(),
-        "new_classes": order[list(exposure.new_classes)].tolist(),
-        "correct": correct,
-        "tested": tested,
-        "accuracy": sum(correct) / sum(tested),
-        "held_bytes": held_bytes(held.entries, "full"),
-        "paper_bytes": held_bytes(held.entries, "paper"),
-        "entries": [entry.plain() for entry in held.entries],
-    }
+    return result_of(scenario, recipe, lines)
 
 
 def _keep_source(scenario: Scenario, directory: Path) -> None:

@@ -8,6 +8,7 @@ strategy survives; and the samples of other experiences are not in the child's m
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -15,16 +16,19 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from cl_engine.data.samples import Samples
-from cl_engine.learning import Exposure, HeldState, Learned, Recipe, learn
+from cl_engine.learning import HeldState, Learned, Recipe, learn
 from cl_engine.memory.budget import Budget
 from cl_engine.memory.ledger import Entry, MemoryContractError
 from cl_engine.parts import load, spelled
+from cl_engine.scenarios.delivery import Delivery
+from cl_engine.strategies.task import Exposure, HiddenError
 from cl_engine.training import DivergedError, Training
 
 JOB, HELD, SAMPLES, LEARNED, OUTCOME = (
@@ -34,15 +38,24 @@ JOB, HELD, SAMPLES, LEARNED, OUTCOME = (
     "learned.safetensors",
     "out",
 )
-KNOWN_ERRORS = {e.__name__: e for e in (MemoryContractError, DivergedError)}
+KNOWN_ERRORS = {e.__name__: e for e in (MemoryContractError, DivergedError, HiddenError)}
 
 
 class ProcessError(RuntimeError):
     """The process that learned an experience failed; it printed its own traceback."""
 
 
-def learn_in_process(recipe: Recipe, index: int, held: HeldState | None, samples: Samples) -> Learned:
+def learn_in_process(
+    recipe: Recipe,
+    index: int,
+    held: HeldState | None,
+    samples: Samples,
+    delivery: Delivery,
+    snapshot: Callable[[int, HeldState], None],
+) -> Learned:
     """Do what :func:`cl_engine.learning.learn` does, in a process of its own.
+
+    Snapshots are taken there and handed to ``snapshot`` here afterwards, so no test sample ever goes there.
 
     Raises:
         ProcessError: the strategy cannot be imported there, or the process ended without a result.
@@ -52,7 +65,7 @@ def learn_in_process(recipe: Recipe, index: int, held: HeldState | None, samples
         raise ProcessError(f"memory.audit: process needs a strategy that can be imported; {kind} cannot")
     with tempfile.TemporaryDirectory(prefix="cl-engine-") as name:
         work = Path(name)
-        _write_job(work, kind, recipe, index, held, samples)
+        _write_job(work, kind, recipe, index, held, samples, delivery)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         child = subprocess.Popen(
             [sys.executable, "-m", "cl_engine.isolated", name],
@@ -67,10 +80,22 @@ def learn_in_process(recipe: Recipe, index: int, held: HeldState | None, samples
             child.kill()
             child.wait()
             raise
-        return _read_outcome(work, status)
+        learned = _read_outcome(work, status)
+        for stop in sorted(delivery.evaluate):
+            entries = json.loads((work / f"{stop}.json").read_text())
+            snapshot(stop, HeldState(load_file(work / f"{stop}.safetensors"), [Entry.of(e) for e in entries]))
+        return learned
 
 
-def _write_job(work: Path, kind: str, recipe: Recipe, index: int, held: HeldState | None, samples: Samples) -> None:
+def _write_job(
+    work: Path,
+    kind: str,
+    recipe: Recipe,
+    index: int,
+    held: HeldState | None,
+    samples: Samples,
+    delivery: Delivery,
+) -> None:
     budget = None if recipe.budget is None else dataclasses.asdict(recipe.budget)
     job = {
         "strategy": kind,
@@ -81,6 +106,10 @@ def _write_job(work: Path, kind: str, recipe: Recipe, index: int, held: HeldStat
         "device": str(recipe.device),
         "seed": recipe.seed,
         "budget": budget,
+        "online": recipe.online,
+        "boundaries": recipe.boundaries,
+        "stops": delivery.stops,
+        "evaluate": sorted(delivery.evaluate),
         "index": index,
         "entries": None if held is None else [e.plain() for e in held.entries],
         "threads": torch.get_num_threads(),
@@ -115,12 +144,16 @@ def _child(work: Path) -> None:
         device=torch.device(job["device"]),
         seed=job["seed"],
         budget=None if job["budget"] is None else Budget(**job["budget"]),
+        online=job["online"],
+        boundaries=job["boundaries"],
     )
+    delivery = Delivery(tuple(job["stops"]), frozenset(job["evaluate"]))
     held = None
     if job["entries"] is not None:
         held = HeldState(load_file(work / HELD), [Entry.of(e) for e in job["entries"]])
     try:
-        learned = learn(recipe, job["index"], held, Samples(**load_file(work / SAMPLES)))
+        samples = Samples(**load_file(work / SAMPLES))
+        learned = learn(recipe, job["index"], held, samples, delivery, functools.partial(_keep, work))
     except tuple(KNOWN_ERRORS.values()) as error:
         (work / OUTCOME).write_text(json.dumps({"error": type(error).__name__, "message": str(error)}))
         return
@@ -131,6 +164,11 @@ def _child(work: Path) -> None:
         "notes": learned.notes,
     }
     (work / OUTCOME).write_text(json.dumps(outcome))
+
+
+def _keep(work: Path, stop: int, held: HeldState) -> None:
+    save_file(held.tensors, work / f"{stop}.safetensors")
+    (work / f"{stop}.json").write_text(json.dumps([e.plain() for e in held.entries]))
 
 
 def _end_with_parent() -> None:

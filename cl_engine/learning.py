@@ -20,18 +20,11 @@ from cl_engine.memory.budget import Budget
 from cl_engine.memory.held import Held
 from cl_engine.memory.ledger import Entry, MemoryContractError, ledger
 from cl_engine.randomness import isolated
+from cl_engine.scenarios.delivery import Delivery
 from cl_engine.scenarios.plan import StreamPlan, class_ids, exposure_order
 from cl_engine.strategies.strategy import Strategy
-from cl_engine.strategies.task import Task
+from cl_engine.strategies.task import Exposure, Task
 from cl_engine.training import Training
-
-
-class Exposure(NamedTuple):
-    """The classes of one experience, as ids in order of first exposure."""
-
-    classes: tuple[int, ...]
-    new_classes: tuple[int, ...]
-    seen_classes: int
 
 
 class HeldState(NamedTuple):
@@ -61,26 +54,30 @@ class Recipe:
     device: torch.device
     seed: int
     budget: Budget | None = None
+    online: bool = False
+    boundaries: bool = True
 
     def task(self, index: int) -> Task:
         """Return a fresh task for experience ``index``."""
         return Task(
             index,
-            *self.exposures[index],
+            self.exposures[index],
             shape=self.shape,
             training=self.training,
             device=self.device,
             seed=self.seed,
             budget=self.budget,
+            online=self.online,
+            boundaries=self.boundaries,
         )
 
 
 def exposures(targets: npt.NDArray[np.int64], plan: StreamPlan) -> list[Exposure]:
     """Return what each experience of a plan exposes."""
-    order = exposure_order(targets, plan)
+    order, labels = exposure_order(targets, plan), plan.delivered(targets)
     seen, found = 0, []
     for t in range(len(plan)):
-        present = np.sort(class_ids(np.unique(targets[plan.experience(t)]), order))
+        present = np.sort(class_ids(np.unique(labels[plan.offsets[t] : plan.offsets[t + 1]]), order))
         new = present[present >= seen]
         seen += len(new)
         found.append(Exposure(tuple(present.tolist()), tuple(new.tolist()), seen))
@@ -136,16 +133,36 @@ def learn(
     index: int,
     held: HeldState | None,
     samples: Samples,
+    delivery: Delivery | None = None,
+    snapshot: Callable[[int, HeldState], None] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Learned:
-    """Learn experience ``index`` from its samples, starting from what was held before."""
+    """Learn experience ``index`` from its samples, starting from what was held before.
+
+    Args:
+        recipe: what the strategy is rebuilt from.
+        index: the experience.
+        held: what was held after the one before; None for the first.
+        samples: the experience, in the order of delivery.
+        delivery: its micro-batches; None delivers all at once.
+        snapshot: called with the number of samples delivered and what is held by then, wherever the delivery says
+            that accuracy is measured.
+        progress: shown while learning takes long.
+    """
     strategy = rebuild(recipe, index, held)
     task = recipe.task(index)
     if progress is not None:
         task.progress = progress
     begin(strategy, task)
+    samples, start = samples.to(recipe.device), 0
     with isolated(recipe.seed, f"learn/{index}"):
-        strategy.learn(task, samples.to(recipe.device))
+        for stop in delivery.stops if delivery else [len(samples)] if len(samples) else []:
+            strategy.learn(task, samples[start:stop])
+            if delivery and stop in delivery.evaluate and snapshot:
+                snapshot(stop, hold(strategy))
+            if task.online:
+                task.progress(f"{stop}/{len(samples)} samples")
+            start = stop
     return Learned(hold(strategy), task.transient, strategy.notes)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 Matrix = Sequence[Sequence[float | None]]
+Recalls = Sequence[float | None]
 
 DESCRIPTIONS = {
     "average_accuracy": "mean over experiences of A_k, the accuracy on the test samples of all classes seen",
@@ -20,6 +21,10 @@ DESCRIPTIONS = {
     "backward_transfer": "mean over earlier groups of last accuracy minus accuracy when learned (GEM, 2017)",
     "learning_accuracy": "mean over groups of the accuracy right after learning them",
     "anytime_accuracy": "A_AUC, the mean of the accuracy curve over its evaluation points (Si-Blurry, 2023)",
+    "balanced_accuracy": "mean accuracy of the classes at the end; for imbalanced test sets",
+    "class_forgetting": "mean over classes of best earlier accuracy (> 0) minus last accuracy (i-Blurry, 2022)",
+    "present_class_accuracy": "mean over experiences of the accuracy of the classes in it (CIR, 2023)",
+    "missing_class_accuracy": "mean over experiences of the accuracy of the exposed classes not in it (CIR, 2023)",
 }
 
 
@@ -98,6 +103,34 @@ def all_metrics(
         "backward_transfer": backward_transfer(matrix),
         "learning_accuracy": learning_accuracy(matrix),
         "anytime_accuracy": anytime_accuracy(curve),
+    }
+
+
+def class_metrics(recalls: Sequence[Recalls], present: Sequence[Sequence[int]]) -> dict[str, float | None]:
+    """Return the metrics that look at each class by itself.
+
+    Args:
+        recalls: after each experience, the accuracy of each class; None for classes not exposed.
+        present: the classes of each experience.
+
+    >>> class_metrics([[1.0, None], [0.5, 1.0]], [[0], [1]])["class_forgetting"]
+    0.5
+    """
+    last = recalls[-1]
+    drops = []
+    for c, end in enumerate(last):
+        earlier = [row[c] for row in recalls[:-1] if c < len(row)]
+        drops.append(_difference(max((a for a in earlier if a), default=None), end))
+    here, away = [], []
+    for row, classes in zip(recalls, present, strict=True):
+        now = set(classes)
+        here.append(_mean([a for c, a in enumerate(row) if c in now]))
+        away.append(_mean([a for c, a in enumerate(row) if c not in now]))
+    return {
+        "balanced_accuracy": _mean(last),
+        "class_forgetting": _mean(drops),
+        "present_class_accuracy": _mean(here),
+        "missing_class_accuracy": _mean(away),
     }
 
 

@@ -29,6 +29,7 @@ PACKAGES = {
     "strategies": "cl_engine.strategies",
     "backbones": "cl_engine.models",
 }
+SHARED = {"streams": "cl_engine.scenarios.every:every_stream"}  # its options belong to every kind of the package
 BASES = {  # what a user's own kind must be a subclass of
     "strategies": "cl_engine.strategies.strategy:Strategy",
     "backbones": "cl_engine.models.backbone:Backbone",
@@ -75,7 +76,7 @@ class Section(NamedTuple):
 
 
 class ExistingFile:
-    """Annotation of an option that is the path of a file, relative to the scenario file."""
+    """Annotation of an option that is the path of a file, relative to the scenario file (or else to here)."""
 
 
 def kinds(package: str) -> dict[str, str]:
@@ -132,13 +133,22 @@ def resolve(package: str, value: object, folder: Path | None = None) -> dict[str
     kind = value.get("kind")
     options = {k: v for k, v in value.items() if k != "kind"}
     if callable(kind):  # from Python, a kind may be the thing itself
-        return {"kind": spelled(package, kind), **validate(kind, options, folder)}
+        return {"kind": spelled(package, kind), **validate(kind, options, folder, shared(package))}
     if not isinstance(kind, str):
         what = "missing" if kind is None else f"got {shown(kind)}"
         where: Where = ("kind",) if "kind" in value else ()
         names = ", ".join(kinds(package))
         raise Problems([Problem(where, f"{'kind ' if not where else ''}{what}; allowed: {names}")])
-    return {"kind": kind, **validate(load(package, kind, folder), options, folder)}
+    return {"kind": kind, **validate(load(package, kind, folder), options, folder, shared(package))}
+
+
+def shared(package: str) -> Callable[..., Any] | None:
+    """Return the callable whose options every kind of ``package`` takes as well, if there is one."""
+    if package not in SHARED:
+        return None
+    module, _, name = SHARED[package].partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def spelled(package: str, target: Callable[..., Any]) -> str:
@@ -147,13 +157,18 @@ def spelled(package: str, target: Callable[..., Any]) -> str:
     return next((kind for kind, registered in kinds(package).items() if registered == path), path)
 
 
-def validate(target: Callable[..., Any], options: Mapping[str, Any], folder: Path | None = None) -> dict[str, Any]:
-    """Return all options of ``target``, defaults filled in, after checking ``options`` against its signature.
+def validate(
+    target: Callable[..., Any],
+    options: Mapping[str, Any],
+    folder: Path | None = None,
+    also: Callable[..., Any] | None = None,
+) -> dict[str, Any]:
+    """Return all options of ``target`` (and of ``also``), defaults filled in, after checking ``options``.
 
     Raises:
         Problems: unknown, missing or wrong options, each once.
     """
-    model = options_model(target)
+    model = options_model(target, also)
     problems: dict[Where, Problem] = {}
     values: dict[str, Any] = {}
     try:
@@ -166,15 +181,19 @@ def validate(target: Callable[..., Any], options: Mapping[str, Any], folder: Pat
             problems.setdefault(where, _problem(model, where, detail))
     for name, info in model.model_fields.items():
         nested_in = next((m for m in info.metadata if isinstance(m, Part | Section)), None)
-        if nested_in and (name in options or not info.is_required()):
+        given = options.get(name, info.default)
+        optional = given is None and info.default is None
+        if nested_in and not optional and (name in options or not info.is_required()):
             try:
-                values[name] = _nested(nested_in, options.get(name, info.default), folder)
+                values[name] = _nested(nested_in, given, folder)
             except Problems as nested:
                 for p in nested.problems:
                     where = (name, *p.where)
                     problems[where] = Problem(where, p.what, p.at_key)
         if any(isinstance(m, ExistingFile) for m in info.metadata) and name in values:
             path = (folder or Path()) / Path(values[name]).expanduser()
+            if not path.is_file() and Path(values[name]).is_file():
+                path = Path(values[name])  # as typed on the command line
             values[name] = str(path.resolve())
             if not path.is_file():
                 problems[(name,)] = Problem((name,), f"there is no file {str(path)!r}; allowed: a file that exists")
@@ -192,8 +211,17 @@ def _nested(marker: Part | Section, value: object, folder: Path | None) -> dict[
 
 
 @functools.cache
-def options_model(target: Callable[..., Any]) -> type[BaseModel]:
-    """Return the pydantic model of the keyword arguments of ``target``."""
+def options_model(target: Callable[..., Any], also: Callable[..., Any] | None = None) -> type[BaseModel]:
+    """Return the pydantic model of the keyword arguments of ``target``, and of those of ``also``."""
+    fields = {**(_fields(also) if also else {}), **_fields(target)}
+    config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=()
+    )
+    model: type[BaseModel] = create_model(getattr(target, "__name__", "options"), __config__=config, **fields)
+    return model
+
+
+def _fields(target: Callable[..., Any]) -> dict[str, Any]:
     function = target.__init__ if inspect.isclass(target) else target
     hints = typing.get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
@@ -203,11 +231,7 @@ def options_model(target: Callable[..., Any]) -> type[BaseModel]:
         ):
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (hints.get(parameter.name, Any), default)
-    config = ConfigDict(
-        extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=()
-    )
-    model: type[BaseModel] = create_model(getattr(target, "__name__", "options"), __config__=config, **fields)
-    return model
+    return fields
 
 
 def describe(target: Callable[..., Any]) -> str:
@@ -238,9 +262,11 @@ def options(target: Callable[..., Any]) -> list[Option]:
     ]
 
 
-def schema(target: Callable[..., Any], kind: str | None = None) -> dict[str, Any]:
-    """Return the JSON Schema of a kind's mapping, ``kind`` itself included where it is given."""
-    model = options_model(target)
+def schema(
+    target: Callable[..., Any], kind: str | None = None, also: Callable[..., Any] | None = None
+) -> dict[str, Any]:
+    """Return the JSON Schema of a kind's mapping, ``kind`` itself and the options of ``also`` included if given."""
+    model = options_model(target, also)
     properties = {name: _field_schema(model, name) for name in model.model_fields}
     required = [name for name, info in model.model_fields.items() if info.is_required()]
     if kind is not None:
@@ -259,7 +285,7 @@ def package_schema(package: str) -> dict[str, Any]:
         "anyOf": [
             {"enum": needless},
             own,
-            *(schema(load(package, k), k) for k in registered),
+            *(schema(load(package, k), k, shared(package)) for k in registered),
             {"type": "object", "properties": {"kind": own}, "required": ["kind"]},
         ]
     }
@@ -359,6 +385,8 @@ def _field_schema(model: type[BaseModel], name: str) -> dict[str, Any]:
     part = next((m for m in info.metadata if isinstance(m, Part | Section)), None)
     if part:
         found = package_schema(part.package) if isinstance(part, Part) else schema(part.target)
+        if info.default is None:
+            found = {"anyOf": [found, {"type": "null"}]}
     else:
         whole = _schemas(model)
         found = dict(whole.get("properties", {}).get(name, {}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import torch
 
 import cl_engine
 from cl_engine.config import Scenario
-from cl_engine.learning import Exposure
-from cl_engine.memory.budget import Budget
-from cl_engine.metrics import all_metrics
+from cl_engine.evaluation import Counts
+from cl_engine.learning import Recipe
+from cl_engine.memory.ledger import Entry, held_bytes
+from cl_engine.metrics import all_metrics, class_metrics
 
 SCHEMA = 1
 
@@ -67,24 +68,38 @@ class RunRecord:
         return f"<RunRecord {self._result['name']}: {kind}, average accuracy {accuracy}, {held} bytes at most>"
 
 
-def result_of(
-    scenario: Scenario,
-    exposures: Sequence[Exposure],
-    budget: Budget | None,
-    device: torch.device,
-    lines: Sequence[dict[str, Any]],
-) -> dict[str, Any]:
+def accuracy_facts(counts: Sequence[Counts], curve: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return what an experience's record says about accuracy; ``counts`` has one entry per tested transform."""
+    correct = [c.correct.tolist() for c in counts]
+    tested = [c.tested.tolist() for c in counts]
+    return {
+        "correct": correct,
+        "tested": tested,
+        "accuracy": _ratio(sum(map(sum, correct)), sum(map(sum, tested))),
+        "curve": [list(point) for point in curve],
+    }
+
+
+def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int]) -> dict[str, Any]:
+    """Return what an experience's record says about memory."""
+    return {
+        "held_bytes": held_bytes(entries, "full"),
+        "paper_bytes": held_bytes(entries, "paper"),
+        "entries": [entry.plain() for entry in entries],
+        "transient": dict(transient),
+    }
+
+
+def result_of(scenario: Scenario, recipe: Recipe, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Build the result from the records of all experiences."""
-    correct = [np.array(line["correct"], dtype=np.int64) for line in lines]
-    tested = np.array(lines[-1]["tested"], dtype=np.int64)
-    groups = [list(e.new_classes) for e in exposures]
-    seen = [_ratio(c.sum(), tested[: len(c)].sum()) for c in correct]
-    matrix = [
-        [_ratio(c[g].sum(), tested[g].sum()) if g and max(g) < len(c) else None for g in groups] for c in correct
-    ]
+    seen = [line["accuracy"] for line in lines]
+    matrix = [_row(line, [e.new_classes for e in recipe.exposures], scenario.plan.transforms) for line in lines]
     delivered = np.cumsum([line["samples"] for line in lines]).tolist()
-    curve = list(zip(delivered, seen, strict=True))
+    curve = [tuple(point) for line in lines for point in line["curve"]]
+    if scenario.evaluate.samples is None:
+        curve = list(zip(delivered, seen, strict=True))
     held = [line["held_bytes"] for line in lines]
+    budget = recipe.budget
     return {
         "schema": SCHEMA,
         "name": scenario.name,
@@ -97,9 +112,15 @@ def result_of(
             "fingerprint": scenario.plan.fingerprint,
             "experiences": [{k: line[k] for k in ("samples", "classes", "new_classes")} for line in lines],
             "dropped_samples": scenario.plan.dropped,
+            "groups": "classes by the experience that first exposed them"
+            if scenario.plan.transforms is None
+            else "all classes, by the transform of an experience",
             "notes": list(scenario.plan.notes),
         },
-        "metrics": all_metrics(seen, matrix, curve),
+        "metrics": {
+            **all_metrics(seen, matrix, curve),
+            **class_metrics([_recalls(line) for line in lines], [line["present"] for line in lines]),
+        },
         "accuracy": {"seen": seen, "matrix": matrix, "curve": [list(point) for point in curve]},
         "memory": {
             "policy": scenario.memory.policy,
@@ -120,15 +141,34 @@ def result_of(
             "torch": torch.__version__,
             "numpy": np.__version__,
             "threads": torch.get_num_threads(),
-            "device": str(device),
+            "device": str(recipe.device),
         },
         "seconds": {key: sum(line["seconds"][key] for line in lines) for key in ("learn", "predict", "total")},
     }
+
+
+def _row(
+    line: Mapping[str, Any], groups: Sequence[Sequence[int]], transforms: Sequence[object] | None
+) -> list[float | None]:
+    """Return the accuracy on each group after one experience; None for groups that are not exposed yet."""
+    correct, tested = line["correct"], line["tested"]
+    if transforms is not None:
+        row = [_ratio(sum(c), sum(t)) for c, t in zip(correct, tested, strict=True)]
+        return row + [None] * (len(groups) - len(row))
+    if not correct:
+        return [None] * len(groups)
+    return [_ratio(sum(correct[0][c] for c in g), sum(tested[0][c] for c in g)) for g in groups]
+
+
+def _recalls(line: Mapping[str, Any]) -> list[float | None]:
+    """Return the accuracy of each class over all tested transforms; None for classes not exposed."""
+    columns = zip(zip(*line["correct"], strict=True), zip(*line["tested"], strict=True), strict=True)
+    return [_ratio(sum(c), sum(t)) for c, t in columns]
 
 
 def _transient(lines: Sequence[dict[str, Any]]) -> list[str]:
     return sorted({name for line in lines for name in line["transient"]})
 
 
-def _ratio(part: np.int64, whole: np.int64) -> float | None:
-    return float(part / whole) if whole else None
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

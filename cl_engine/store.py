@@ -57,7 +57,7 @@ class RunDirectory:
     def __init__(self, path: Path, identity: dict[str, str]) -> None:
         self.path, self.identity = path, identity
         self._committed: dict[str, Any] | None = None
-        with _writing(path):
+        with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(path / LOCK)
 
@@ -84,7 +84,7 @@ class RunDirectory:
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
             number += 1
-        with _writing(self.path):
+        with writing(self.path):
             aside.mkdir()
             for file in sorted(self.path.iterdir()):
                 if file.name != LOCK:
@@ -101,7 +101,7 @@ class RunDirectory:
         Raises:
             StoreError: the disk is full or the directory cannot be written.
         """
-        with _writing(self.path):
+        with writing(self.path):
             with open(self.path / LINES, "ab") as lines:
                 lines.write(json.dumps(line).encode() + b"\n")
             _sync(self.path / LINES)
@@ -116,7 +116,7 @@ class RunDirectory:
         checkpoints = [entry] if self._committed is None else [entry, self._committed]
         index = {"format": FORMAT, **self.identity, "checkpoints": checkpoints}
         self._replace(INDEX, json.dumps(index, indent=1).encode())
-        with _writing(self.path):
+        with writing(self.path):
             os.replace(new, self.path / STATE)
             _sync(self.path)
         self._committed = entry
@@ -182,7 +182,7 @@ class RunDirectory:
 
     def _replace(self, name: str, content: bytes) -> None:
         new = self.path / (name + ".new")
-        with _writing(self.path):
+        with writing(self.path):
             new.write_bytes(content)
             _sync(new)
             os.replace(new, self.path / name)
@@ -190,7 +190,8 @@ class RunDirectory:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Turn whatever writing at ``path`` raises into a :class:`StoreError` of one line."""
     try:
         yield
     except (OSError, SafetensorError) as error:

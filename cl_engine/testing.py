@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
-from cl_engine.learning import Exposure, HeldState, Recipe, begin, hold, learn, rebuild
+from cl_engine.learning import HeldState, Recipe, begin, hold, learn, rebuild
 from cl_engine.memory.ledger import ledger
 from cl_engine.parts import Problems, one_line, validate
 from cl_engine.randomness import torch_generator
 from cl_engine.strategies.strategy import Strategy
+from cl_engine.strategies.task import Exposure
 from cl_engine.training import Training
 
 SHAPE = (1, 8, 8)

@@ -35,58 +35,121 @@ class Training:
     momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD; Adam ignores it")] = 0.9
     weight_decay: Annotated[float, Field(ge=0, description="L2 penalty in the gradient")] = 0.0
     schedule: Annotated[
-        Literal["constant", "cosine"], Field(description="learning rate within an experience; cosine ends at 0")
+        Literal["constant", "cosine"],
+        Field(description="learning rate within an offline experience; cosine ends at 0"),
     ] = "cosine"
+    updates_per_sample: Annotated[
+        float,
+        Field(gt=0, description="optimizer steps per delivered sample of an online stream, instead of epochs"),
+    ] = 1.0
 
 
-def fit(module: nn.Module, samples: Samples, task: Task, loss: Callable[[Samples], Tensor]) -> None:
-    """Minimise ``loss`` over the samples, as ``task.training`` says; leaves ``module`` in evaluation mode.
+def fit(
+    module: nn.Module,
+    samples: Samples,
+    task: Task,
+    loss: Callable[[Samples], Tensor],
+    memory: Samples | None = None,
+) -> None:
+    """Minimise ``loss``, as ``task.training`` says; leaves ``module`` in evaluation mode.
 
-    Every epoch is a fresh permutation (generator purpose ``batches``).  Parameters with ``requires_grad`` are
-    trained.  What exists only while training is charged to the task: gradients, optimizer state, activations
-    saved for the backward pass, and the batch itself.
+    Offline: ``epochs`` passes over samples and memory together, each a fresh permutation.  Online, where
+    ``samples`` is one micro-batch: ``updates_per_sample`` steps for each of its samples (a fraction is carried on),
+    every one on the whole micro-batch, filled up to ``batch_size`` with samples drawn from the memory; the
+    optimizer lives for the experience and its learning rate is constant.
+
+    Parameters with ``requires_grad`` are trained.  What exists only while training is charged to the task:
+    gradients, optimizer state, activations saved for the backward pass, and the batch itself.
 
     Raises:
-        DivergedError: the loss of an epoch is not finite.
+        DivergedError: the loss is not finite at the end of an epoch or micro-batch.
     """
-    options = task.training
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    optimizer: torch.optim.Optimizer
-    if options.optimizer == "sgd":
-        optimizer = torch.optim.SGD(
-            parameters, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay
-        )
-    else:
-        optimizer = torch.optim.Adam(parameters, lr=options.lr, weight_decay=options.weight_decay)
-    steps = options.epochs * math.ceil(len(samples) / options.batch_size)
-    generator = task.generator("batches")
     module.train()
-    step = 0
+    if task.online:
+        _fit_micro_batch(module, samples, task, loss, memory)
+    else:
+        _fit_epochs(module, samples if memory is None else samples + memory, task, loss)
+    module.eval()
+
+
+def _fit_epochs(module: nn.Module, samples: Samples, task: Task, loss: Callable[[Samples], Tensor]) -> None:
+    options, stepper = task.training, Stepper(module, task, loss)
+    generator = task.generator("batches")
+    steps = options.epochs * math.ceil(len(samples) / options.batch_size)
     for epoch in range(options.epochs):
         total = torch.zeros((), device=samples.y.device)
         for batch in samples.batches(options.batch_size, generator):
             if options.schedule == "cosine":
-                for group in optimizer.param_groups:
-                    group["lr"] = options.lr * (1 + math.cos(math.pi * step / steps)) / 2
-            optimizer.zero_grad(set_to_none=True)
-            if step == 0:  # the first batch is as large as any, so measuring it is enough
-                with _charged_activations(task, parameters):
-                    value = loss(batch)
-            else:
-                value = loss(batch)
-            value.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            if step == 0:
-                _charge(task, parameters, optimizer, batch)
-            total += value.detach()
-            step += 1
-        if not torch.isfinite(total):  # one synchronisation an epoch
-            raise DivergedError(
-                f"the training loss is {float(total)} in epoch {epoch + 1} of experience {task.index + 1}; "
-                f"training.lr is {options.lr}, a smaller one may help"
-            )
+                stepper.set_lr(options.lr * (1 + math.cos(math.pi * stepper.steps / steps)) / 2)
+            total += stepper.step(batch)
+        _check_finite(total, task, f"epoch {epoch + 1}")  # one synchronisation an epoch
         task.progress(f"epoch {epoch + 1}/{options.epochs}")
-    module.eval()
+
+
+def _fit_micro_batch(
+    module: nn.Module,
+    samples: Samples,
+    task: Task,
+    loss: Callable[[Samples], Tensor],
+    memory: Samples | None,
+) -> None:
+    options = task.training
+    if task.stepper is None:
+        task.stepper = Stepper(module, task, loss)
+    task.updates_due += len(samples) * options.updates_per_sample
+    total = torch.zeros((), device=samples.y.device)
+    while task.updates_due >= 1:
+        task.updates_due -= 1
+        batch, room = samples, options.batch_size - len(samples)
+        if memory is not None and len(memory) and room > 0:
+            drawn = torch.randint(len(memory), (room,), generator=task.generator("rehearsal"))
+            batch = samples + memory[drawn.to(samples.y.device)]
+        total += task.stepper.step(batch)
+    _check_finite(total, task, "a micro-batch")
+
+
+class Stepper:
+    """An optimizer that counts its steps and, on the first, charges what training takes."""
+
+    def __init__(self, module: nn.Module, task: Task, loss: Callable[[Samples], Tensor]) -> None:
+        options = task.training
+        self.task, self.loss, self.steps = task, loss, 0
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.optimizer: torch.optim.Optimizer
+        if options.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(
+                self.parameters, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay
+            )
+        else:
+            self.optimizer = torch.optim.Adam(self.parameters, lr=options.lr, weight_decay=options.weight_decay)
+
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of the next step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def step(self, batch: Samples) -> Tensor:
+        """Take one step; return the detached loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.steps == 0:  # the first batch is as large as any, so measuring it is enough
+            with _charged_activations(self.task, self.parameters):
+                value = self.loss(batch)
+        else:
+            value = self.loss(batch)
+        value.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        if self.steps == 0:
+            _charge(self.task, self.parameters, self.optimizer, batch)
+        self.steps += 1
+        return value.detach()
+
+
+def _check_finite(total: Tensor, task: Task, where: str) -> None:
+    if not torch.isfinite(total):
+        raise DivergedError(
+            f"the training loss is {float(total)} in {where} of experience {task.index + 1}; "
+            f"training.lr is {task.training.lr}, a smaller one may help"
+        )
 
 
 def _charge(task: Task, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer, batch: Samples) -> None:

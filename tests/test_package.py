@@ -84,7 +84,7 @@ def test_json_is_one_object_on_standard_output_and_nothing_else(tmp_path):
 
 
 def test_runs_of_one_stream_are_compared(tmp_path):
-    for strategy in ("ncm", "g-acil"):
+    for strategy in ("ncm", "{kind: g-acil, width: 100}"):
         done = command("run", "quickstart", "--set", f"strategy={strategy}", "--out", str(tmp_path))
     assert "all runs of this stream" in done.stdout
     assert done.stdout.index("g-acil") < done.stdout.index("ncm")

@@ -6,13 +6,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from cl_engine.data.samples import Samples
-from cl_engine.learning import Exposure
-from cl_engine.strategies.task import Task
+from cl_engine.strategies.task import Exposure, Task
 from cl_engine.training import DivergedError, Training, fit
 
 
 def task(**options):
-    return Task(0, *Exposure((0, 1), (0, 1), 2), shape=(4,), training=Training(**options), seed=1)
+    return Task(0, Exposure((0, 1), (0, 1), 2), shape=(4,), training=Training(**options), seed=1)
 
 
 def blobs(n=200):

@@ -33,8 +33,12 @@ def experience_line(line: Mapping[str, Any], total: int) -> str:
     """Return one line about a finished experience."""
     return (
         f"experience {line['experience'] + 1}/{total}: {line['samples']} samples, "
-        f"{len(line['tested'])} classes seen, accuracy {percent(line['accuracy'])}, held {size(line['held_bytes'])}"
+        f"{_seen(line)} classes seen, accuracy {percent(line['accuracy'])}, held {size(line['held_bytes'])}"
     )
+
+
+def _seen(line: Mapping[str, Any]) -> int:
+    return sum(count > 0 for count in line["tested"][0]) if line["tested"] else 0
 
 
 def summary(result: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -45,12 +46,13 @@ def compose(
         if name not in MODIFIERS:
             what = f"there is no such modifier{did_you_mean(name, MODIFIERS)}; allowed: {', '.join(MODIFIERS)}"
             raise OptionError(name, what)
-    options = {"seed": seed, **options}
+    if "seed" in inspect.signature(family).parameters:
+        options = {"seed": seed, **options}
     policy = empty or ("keep" if options.get("variant") == "published" else "forbid")
     plan = _once(targets, family, options, modifiers, seed)
     first = plan
     for draw in range(REDRAWS):
-        if policy != "forbid" or (plan.sizes > 0).all():
+        if policy != "forbid" or "seed" not in options or (plan.sizes > 0).all():
             break
         anew = int.from_bytes(derive(options["seed"], f"redraw/{draw}")[:4], "little")
         plan = _once(targets, family, {**options, "seed": anew}, modifiers, seed)
@@ -74,6 +76,8 @@ def _once(
         plan = _widened(family(targets[kept], **options), targets, kept)
     else:
         plan = family(targets, **options)
+    if not isinstance(plan, StreamPlan):
+        raise OptionError("kind", f"{family.__name__} makes no StreamPlan")
     for name in ("drift", "sizes", "label_noise"):
         if name in modifiers:
             with _options_of(name):

@@ -31,6 +31,9 @@ def stored(
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+        missing = [name for name in ("indices", "offsets") if name not in arrays]
+        if missing:
+            raise PlanError(f"lacks {', '.join(missing)}")
         traits = json.loads(str(arrays.pop("traits"))) if "traits" in arrays else {}
         digest = str(arrays.pop("targets_sha256", targets_digest(targets)))
         if digest != targets_digest(targets):
@@ -48,8 +51,6 @@ def stored(
         return StreamPlan(**arrays, samples=len(targets), targets_sha256=digest, **traits)
     except OptionError:
         raise
-    except KeyError as error:
-        raise OptionError("path", f"the plan lacks {error}; allowed: `indices` and `offsets`") from None
     except Exception as error:  # NumPy, zipfile and json raise many kinds for a damaged file
         raise OptionError(
             "path", f"no plan: {one_line(error)}; allowed: `indices` and `offsets` in a .npz"

@@ -13,7 +13,10 @@ from cl_engine.training import fit
 
 
 class Joint(Finetune):
-    """Keep every sample and train a fresh network on all of them after each experience; the data is charged."""
+    """Keep every sample and train a fresh network on all of them after each experience; the data is charged.
+
+    In an online stream every step rehearses from all samples so far.
+    """
 
     x: Tensor
     y: Tensor
@@ -29,6 +32,6 @@ class Joint(Finetune):
 
     def learn(self, task: Task, samples: Samples) -> None:
         """Add the samples to the data, train on all of it."""
-        everything = Samples(self.x, self.y.long()) + samples
-        self.x, self.y = everything.x, everything.y.int()
-        fit(self.network, everything, task, self.loss)
+        past = Samples(self.x, self.y.long())
+        fit(self.network, samples, task, self.loss, memory=past)
+        self.x, self.y = torch.cat([past.x, samples.x]), torch.cat([past.y, samples.y]).int()

@@ -53,7 +53,7 @@ class Replay(Finetune):
 
     def learn(self, task: Task, samples: Samples) -> None:
         """Train on samples and exemplars, then let the samples compete for a place among the exemplars."""
-        fit(self.network, samples + self.memory.samples(), task, self.loss)
+        fit(self.network, samples, task, self.loss, self.memory.samples())
         slots = self._slots(task, len(samples))
         self.memory.update(samples, slots, self.per_class, task.generator("exemplars"), self.features)
 

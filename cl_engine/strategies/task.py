@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -11,7 +12,19 @@ from torch import nn
 from cl_engine.memory.budget import Budget
 from cl_engine.memory.ledger import ledger
 from cl_engine.randomness import torch_generator
-from cl_engine.training import Training
+from cl_engine.training import Stepper, Training
+
+
+class HiddenError(RuntimeError):
+    """A strategy asks for something that the stream hides."""
+
+
+class Exposure(NamedTuple):
+    """The classes of one experience, as ids in order of first exposure."""
+
+    classes: tuple[int, ...]
+    new_classes: tuple[int, ...]
+    seen_classes: int
 
 
 def _silent(_: str) -> None:
@@ -26,30 +39,65 @@ class Task:
 
     Attributes:
         index: number of the experience, from 0.
-        classes: class ids present in this experience, ascending.
-        new_classes: those of them that were never exposed before, ascending.
-        seen_classes: how many classes are exposed by now, the new ones included.
+        exposure: what the experience exposes; read :attr:`classes`, :attr:`new_classes`, :attr:`seen_classes`.
         shape: shape of one sample, ``(C, H, W)`` for uint8 images or ``(D,)`` for float32 features.
         training: the scenario's training section.
         device: where samples and the strategy live.
         seed: root seed of the run; draw through :meth:`generator`.
         budget: the memory budget, or None.
+        online: whether ``learn`` gets the experience in micro-batches, each sample once.
+        boundaries: whether the stream tells where an experience ends and what is in it.
         progress: call it with a short text while learning takes long.
         transient: bytes by name that exist only while training, as :meth:`charge` was told.
+        stepper: the training loop's optimizer of an online experience.
+        updates_due: optimizer steps that delivered samples have earned and that were not taken yet.
     """
 
     index: int
-    classes: tuple[int, ...]
-    new_classes: tuple[int, ...]
-    seen_classes: int
+    exposure: Exposure
     shape: tuple[int, ...]
     training: Training = field(default_factory=Training)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     seed: int = 0
     budget: Budget | None = None
+    online: bool = False
+    boundaries: bool = True
     progress: Callable[[str], None] = _silent
     transient: dict[str, int] = field(default_factory=dict)
+    stepper: Stepper | None = None
+    updates_due: float = 0.0
     _generators: dict[str, torch.Generator] = field(default_factory=dict, repr=False)
+
+    @property
+    def seen_classes(self) -> int:
+        """How many classes are exposed by the end of this experience, the new ones included."""
+        return self.exposure.seen_classes
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Class ids present in this experience, ascending.
+
+        Raises:
+            HiddenError: the stream hides its boundaries.
+        """
+        return self._visible("classes", self.exposure.classes)
+
+    @property
+    def new_classes(self) -> tuple[int, ...]:
+        """Class ids first exposed in this experience, ascending.
+
+        Raises:
+            HiddenError: the stream hides its boundaries.
+        """
+        return self._visible("new_classes", self.exposure.new_classes)
+
+    def _visible(self, name: str, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not self.boundaries:
+            raise HiddenError(
+                f"the strategy asks for task.{name}, which this stream hides (its boundaries are not visible); "
+                "allowed: task.seen_classes and the samples' own labels"
+            )
+        return value
 
     def generator(self, purpose: str) -> torch.Generator:
         """Return the CPU generator of (root seed, experience, ``purpose``); asked again, the same one, advanced."""

@@ -10,8 +10,9 @@ from sklearn.linear_model import Ridge
 import cl_engine
 from cl_engine.data.digits import Digits
 from cl_engine.data.samples import Samples
-from cl_engine.learning import Exposure, HeldState, Recipe, hold, learn, rebuild
+from cl_engine.learning import HeldState, Recipe, hold, learn, rebuild
 from cl_engine.strategies.gacil import GACIL
+from cl_engine.strategies.task import Exposure
 from cl_engine.training import Training
 
 

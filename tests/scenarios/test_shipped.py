@@ -1,0 +1,101 @@
+"""The shipped scenarios: their streams are pinned, here and in another process with other threads."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+import cl_engine
+from cl_engine.scenarios.shipped import FOLDER, find, shipped
+
+# Label layouts of the data that a user points to: classes, training samples, channels.
+LAYOUTS = {"cifar100": (100, 50_000, 3), "mnist": (10, 60_000, 1), "core50": (50, 24_000, 3)}
+FINGERPRINTS = {
+    "cifar100-b0-inc10": "b042e1959bd550cd",
+    "cifar100-b0-inc20": "6517bd74d92f8b6d",
+    "cifar100-b0-inc5": "1c2939321612e74e",
+    "cifar100-b50-inc10": "2056e70e00077bef",
+    "cifar100-cir-sampled": "f0a19ed3073042b0",
+    "cifar100-cir-slots": "237858e4f1abb2f8",
+    "cifar100-fscil": "52f05aa36670df1a",
+    "cifar100-gaussian": "f9e05f204ee75324",
+    "cifar100-gcil": "a998a5f232ee4b46",
+    "cifar100-i-blurry": "8196718388811149",
+    "cifar100-long-tail": "4c7427e0eebd3eec",
+    "cifar100-si-blurry": "acfd55efce7e694b",
+    "cifar100-til": "b042e1959bd550cd",
+    "core50-like-domains": "85fe32a89b98b481",
+    "digits-b0-inc1": "551c5114221bf8e2",
+    "digits-b0-inc2": "73b87e89bfd58042",
+    "digits-b0-inc5": "96e28bb8ae2dd94e",
+    "digits-b5-inc1": "0a38cc43cc7bce0c",
+    "digits-cir-sampled": "15aba8d36531e26f",
+    "digits-cir-slots": "6928828c1e67ae36",
+    "digits-domains": "263da5d68e77b7e9",
+    "digits-fscil": "c323bb90762d0659",
+    "digits-gaussian": "0f0cd11a6818d056",
+    "digits-gcil": "acbae7283fcdbb5e",
+    "digits-i-blurry": "f41d050b6c40b442",
+    "digits-long-tail": "4b7fae20dc4eda1e",
+    "digits-permuted": "9093ce3325bb3bfe",
+    "digits-rotated": "0011a89ba32a28aa",
+    "digits-si-blurry": "b71676024eb64323",
+    "digits-til": "73b87e89bfd58042",
+    "mnist-permuted": "0df2cf64722015e1",
+    "mnist-rotated": "aea0b6d037b246e5",
+    "quickstart": "73b87e89bfd58042",
+}
+
+
+def overrides(name, folder):
+    data = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["data"]
+    if data == "digits":
+        return []
+    path = folder / data["path"]
+    if not path.exists():
+        classes, n, channels = LAYOUTS[path.stem]
+        test = np.arange(2 * classes) % classes
+        images = np.zeros((n, 4, 4, channels), np.uint8)
+        np.savez(path, x_train=images, y_train=np.arange(n) % classes, x_test=images[: len(test)], y_test=test)
+    return [f"data.path={path}"]
+
+
+def fingerprints(folder):
+    return {
+        name: cl_engine.Scenario.load(find(name), overrides(name, folder)).plan.fingerprint[:16]
+        for name in shipped()
+    }
+
+
+def test_fingerprints_are_pinned_and_agree_in_another_process(tmp_path):
+    assert fingerprints(tmp_path) == FINGERPRINTS
+    code = (
+        "import json, pathlib; from tests.scenarios.test_shipped import fingerprints;"
+        f"print(json.dumps(fingerprints(pathlib.Path({str(tmp_path)!r}))))"
+    )
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONHASHSEED": "5",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert json.loads(done.stdout) == FINGERPRINTS
+
+
+@pytest.mark.parametrize("name", [n for n in shipped() if n.startswith("digits") or n == "quickstart"])
+def test_every_digits_twin_runs_as_it_is(name):
+    record = cl_engine.run(find(name))
+    assert record.metrics["average_accuracy"] > 0.3
+
+
+def test_every_standard_scenario_has_a_description_and_a_twin():
+    assert all(text.endswith(".") for text in shipped().values())
+    twins = [text for name, text in shipped().items() if name.startswith("digits")]
+    for name in shipped():
+        if not name.startswith(("digits", "quickstart")):
+            assert any(text.endswith(f"the digits twin of {name}.") for text in twins), name
