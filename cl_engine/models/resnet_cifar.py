@@ -1,8 +1,8 @@
 """Residual networks for small images (He et al., CVPR 2016, section 4.2).
 
 Depth 6n + 2: a 3x3 stem and three groups of n basic blocks with 16, 32 and 64 channels, the second and the third
-group at half the resolution each.  Shortcuts have no parameters (option A of the paper), and no layer is followed
-by dropout or has a bias.
+group at half the resolution each.  Shortcuts have no parameters (option A of the paper), convolutions have no bias,
+and every block ends in ReLU, the last one too.  Numbers of parameters are for three input channels.
 """
 
 from __future__ import annotations

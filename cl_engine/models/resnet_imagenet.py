@@ -1,7 +1,8 @@
 """Residual networks for large images (He et al., CVPR 2016, section 4.1).
 
 A 7x7 stem with stride 2 and max pooling, then four groups of residual blocks; the last three halve the resolution.
-A bottleneck block has its stride at the 3x3 convolution, as the widely used ResNet v1.5.
+A bottleneck block has its stride at the 3x3 convolution, as the widely used ResNet v1.5.  Numbers of parameters are
+for three input channels.
 """
 
 from __future__ import annotations
