@@ -53,6 +53,12 @@ class What(str, enum.Enum):
     scenarios = "scenarios"
 
 
+class Table(str, enum.Enum):
+    """Published tables that `budget` can compute."""
+
+    memo = "memo"
+
+
 @app.command()
 def run(
     file: File,
@@ -137,6 +143,29 @@ def preview(
     else:
         print(table(facts))
         print("\n".join(facts["files"]))
+
+
+@app.command()
+def budget(
+    table: Annotated[
+        Table,
+        typer.Option(
+            help="Memory-aligned settings of a paper, computed: what each method holds after its last experience. "
+            "memo: Zhou et al., ICLR 2023."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show how many exemplars a memory size leaves beside each method's model."""
+    from cl_engine.memory.memo_tables import memo_tables
+    from cl_engine.reports.budget import tables_text
+
+    tables = memo_tables()
+    if as_json:
+        plain = [{"title": title, "rows": [row.plain() for row in rows]} for title, rows in tables.items()]
+        print(json.dumps({"table": table.value, "policy": "paper", "tables": plain}))
+    else:
+        print(tables_text(tables))
 
 
 @app.command("list")

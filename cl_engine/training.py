@@ -79,6 +79,8 @@ def _fit_epochs(module: nn.Module, samples: Samples, task: Task, loss: Callable[
     for epoch in range(options.epochs):
         total = torch.zeros((), device=samples.y.device)
         for batch in samples.batches(options.batch_size, generator):
+            if len(batch) == 1 < len(samples):
+                continue  # batch norm cannot normalise a lone sample; the next permutation places it elsewhere
             if options.schedule == "cosine":
                 stepper.set_lr(options.lr * (1 + math.cos(math.pi * stepper.steps / steps)) / 2)
             total += stepper.step(batch)

@@ -1,12 +1,25 @@
 """Backbones, heads, and the network that joins them.
 
-A backbone kind is an ``nn.Module`` class ``Backbone(shape, /, *, options...)`` with an attribute ``features``, the
-width of its output ``[B, features]``.  It gets float input and is built on the meta device, then initialised from
-a named generator.
+A backbone kind is an ``nn.Module`` class ``Backbone(shape, /, *, options...)`` with two attributes: ``features``,
+the width of its output ``[B, features]``, and ``stages``, the sequence of parts it is cut in.  It gets float input
+and is built on the meta device, then initialised from a named generator.
 """
 
 KINDS = {
     "mlp": "cl_engine.models.mlp:MLP",
     "identity": "cl_engine.models.identity:Identity",
     "convnet2": "cl_engine.models.convnet2:ConvNet2",
+    "convnet4": "cl_engine.models.convnet4:ConvNet4",
+    "resnet14": "cl_engine.models.resnet_cifar:ResNet14",
+    "resnet20": "cl_engine.models.resnet_cifar:ResNet20",
+    "resnet26": "cl_engine.models.resnet_cifar:ResNet26",
+    "resnet32": "cl_engine.models.resnet_cifar:ResNet32",
+    "resnet44": "cl_engine.models.resnet_cifar:ResNet44",
+    "resnet56": "cl_engine.models.resnet_cifar:ResNet56",
+    "resnet110": "cl_engine.models.resnet_cifar:ResNet110",
+    "resnet10": "cl_engine.models.resnet_imagenet:ResNet10",
+    "resnet18": "cl_engine.models.resnet_imagenet:ResNet18",
+    "resnet26-bottleneck": "cl_engine.models.resnet_imagenet:ResNet26Bottleneck",
+    "resnet34": "cl_engine.models.resnet_imagenet:ResNet34",
+    "resnet50": "cl_engine.models.resnet_imagenet:ResNet50",
 }

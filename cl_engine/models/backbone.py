@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from cl_engine.parts import Part, load, resolve
+from cl_engine.parts import OptionError, Part, load, resolve
 
 BackboneOption = Annotated[
     str | dict[str, Any],
@@ -20,14 +20,56 @@ BackboneOption = Annotated[
 
 
 class Backbone(nn.Module):
-    """A feature extractor for samples of one shape: float ``[B, *shape]`` to ``[B, features]``."""
+    """A feature extractor for samples of one shape, cut in stages: float ``[B, *shape]`` to ``[B, features]``.
+
+    The last stage, with the pooling in it, is the specialised block of MEMO (Zhou et al., ICLR 2023, section 4):
+    the part that an expandable method repeats.  All stages before it together are the generalised part; a backbone
+    of a single stage has an empty one.
+
+    Attributes:
+        features: width of the output.
+        stages: the stages in order; the output of each is the input of the next.
+    """
 
     features: int
+    stages: nn.Sequential
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map float samples ``[B, *shape]`` to ``[B, features]``."""
+        features: Tensor = self.stages(x)
+        return features
+
+
+def require_images(kind: str, shape: tuple[int, ...], least: int) -> None:
+    """Raise OptionError unless samples of ``shape`` are images of at least ``least`` x ``least`` pixels."""
+    if len(shape) != 3 or min(shape[1:]) < least:
+        raise OptionError(
+            "backbone",
+            f"{kind} cannot take samples of shape {list(shape)}; allowed: images of {least}x{least} or more",
+        )
+
+
+def global_average_pool() -> nn.Sequential:
+    """Return the layer that maps ``[B, C, H, W]`` to the means ``[B, C]``, whatever H and W are."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def to_float(x: Tensor) -> Tensor:
     """Return features as they are and uint8 images scaled to [-1, 1]."""
     return x.float().div(127.5).sub(1) if x.dtype == torch.uint8 else x
+
+
+def meta_backbone(option: str | Mapping[str, Any], shape: tuple[int, ...]) -> Backbone:
+    """Build the backbone that ``option`` names on the meta device: shapes and counts, no memory, no weights.
+
+    Raises:
+        OptionError: the backbone cannot take samples of ``shape``.
+    """
+    options = resolve("backbones", option)
+    kind = options.pop("kind")
+    with torch.device("meta"):
+        backbone: Backbone = load("backbones", kind)(shape, **options)
+    return backbone
 
 
 def build_backbone(option: str | Mapping[str, Any], shape: tuple[int, ...], generator: torch.Generator) -> Backbone:
@@ -36,10 +78,7 @@ def build_backbone(option: str | Mapping[str, Any], shape: tuple[int, ...], gene
     Raises:
         OptionError: the backbone cannot take such samples.
     """
-    options = resolve("backbones", option)
-    kind = options.pop("kind")
-    with torch.device("meta"):  # so that no layer draws from the global generator
-        backbone: Backbone = load("backbones", kind)(shape, **options)
+    backbone = meta_backbone(option, shape)  # so that no layer draws from the global generator
     backbone.to_empty(device="cpu")
     initialise(backbone, generator)
     return backbone

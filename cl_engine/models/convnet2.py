@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from cl_engine.models.backbone import Backbone
-from cl_engine.parts import OptionError
+from cl_engine.models.backbone import Backbone, global_average_pool, require_images
 
 
 class ConvNet2(Backbone):
     """ConvNet2 of MEMO (Zhou et al., ICLR 2023): two blocks of conv3x3, batch norm, ReLU and 2x2 max pooling.
 
-    64 features after global average pooling; 38,976 parameters for three input channels.
+    64 features after global average pooling; 38,976 parameters for three input channels.  Two stages: the blocks.
 
     Raises:
         OptionError: features instead of images, or images under 4x4.
@@ -19,21 +18,18 @@ class ConvNet2(Backbone):
 
     def __init__(self, shape: tuple[int, ...], /) -> None:
         super().__init__()
-        if len(shape) != 3 or min(shape[1:]) < 4:
-            raise OptionError(
-                "backbone", f"convnet2 cannot take samples of shape {list(shape)}; allowed: images of 4x4 or more"
-            )
+        require_images("convnet2", shape, least=4)
         self.features = 64
-        self.stage_1 = _block(shape[0], 64)
-        self.stage_2 = _block(64, 64)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map images ``[B, C, H, W]`` to ``[B, 64]``."""
-        features: Tensor = self.stage_2(self.stage_1(x)).mean((2, 3))
-        return features
+        self.stages = nn.Sequential(
+            conv_block(shape[0], 64), nn.Sequential(*conv_block(64, 64), global_average_pool())
+        )
 
 
-def _block(inputs: int, outputs: int) -> nn.Sequential:
+def conv_block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Return convolution with bias, batch norm, ReLU and 2x2 max pooling: ``H x W`` over 2 * stride."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
     )

@@ -7,13 +7,16 @@ import math
 from typing import Annotated
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from cl_engine.models.backbone import Backbone
 
 
 class MLP(Backbone):
-    """A multilayer perceptron with ReLU after every layer; takes images and features alike."""
+    """A multilayer perceptron with ReLU after every layer; takes images and features alike.
+
+    Every hidden layer is a stage.
+    """
 
     def __init__(
         self,
@@ -26,11 +29,7 @@ class MLP(Backbone):
         super().__init__()
         self.features = width
         widths = [math.prod(shape)] + [width] * depth
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, ...]`` to ``[B, width]``."""
-        x = x.flatten(1)
-        for layer in self.layers:
-            x = layer(x).relu()
-        return x
+        # Flatten leaves the vectors of later layers as they are.
+        self.stages = nn.Sequential(
+            *(nn.Sequential(nn.Flatten(), nn.Linear(a, b), nn.ReLU()) for a, b in itertools.pairwise(widths))
+        )
