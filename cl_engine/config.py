@@ -36,6 +36,7 @@ from cl_engine.scenarios.composition import compose
 from cl_engine.scenarios.delivery import Protocol
 from cl_engine.scenarios.every import every_stream
 from cl_engine.scenarios.plan import PlanError, StreamPlan
+from cl_engine.scenarios.transforms import apply
 from cl_engine.source import Document, SourceError, read
 from cl_engine.strategies.strategy import Strategy
 from cl_engine.training import Training
@@ -300,7 +301,12 @@ class _Check:
         own = {k: v for k, v in stream.items() if k != "kind" and k not in common}
         modifiers = {name: stream[name] for name in MODIFIERS if stream[name] is not None}
         with _blaming(("stream",)):
-            return compose(labels.train, family, own, modifiers, stream.get("seed", 0), stream["empty"])
+            plan = compose(labels.train, family, own, modifiers, stream.get("seed", 0), stream["empty"])
+        with _blaming(("stream", "transform")):
+            sample = torch.zeros(1, *labels.shape, dtype=torch.uint8 if len(labels.shape) == 3 else torch.float32)
+            for transform in plan.transforms or ():
+                apply(transform, sample)
+        return plan
 
     def _budget_and_strategy(self, scenario: Scenario) -> None:
         with _blaming(("memory", "budget")):

@@ -221,6 +221,12 @@ def test_modifiers_report_and_their_options_are_checked():
             Scenario.load({**base, "stream": {"kind": "class-incremental", **stream}})
 
 
+def test_features_cannot_be_rotated():
+    stream = {"kind": "domain-incremental", "transform": "rotation"}
+    with pytest.raises(ConfigError, match=r"stream\.transform: a rotation needs images"):
+        Scenario.load({"data": "gaussian", "strategy": "ncm", "stream": stream})
+
+
 def test_a_stored_plan_is_the_same_plan(tmp_path):
     from cl_engine.scenarios.stored import store
 
@@ -247,6 +253,7 @@ def test_a_stored_plan_is_the_same_plan(tmp_path):
         ({"indices": [1], "offsets": [0, 1], "targets_sha256": "0" * 64}, "made for other data"),
         ({"indices": [1], "offsets": [0, 1], "traits": "{"}, "no plan"),
         ({"indices": [1], "offsets": [0, 1], "more": [1]}, "no plan"),
+        ({"indices": [1], "offsets": [0, 1], "labels": [77]}, "labels of this data"),
     ],
 )
 def test_broken_plan_files(tmp_path, arrays, complaint):

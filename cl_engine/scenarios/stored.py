@@ -43,6 +43,8 @@ def stored(
         for name in ("indices", "offsets", "labels"):
             if name in arrays and (arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iu"):
                 raise PlanError(f"{name} must be a row of integers")
+        if "labels" in arrays and not np.isin(arrays["labels"], targets).all():
+            raise PlanError("labels must be labels of this data")
         if "repeats" not in traits:
             traits["repeats"] = len(np.unique(arrays["indices"])) < len(arrays["indices"])
         if traits.get("transforms") is not None:
