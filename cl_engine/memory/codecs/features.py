@@ -17,7 +17,7 @@ SCALE_BYTES = 4  # int8 features come with a float32 scale per sample
 class Features(Codec):
     """The frozen extractor's features instead of the sample, as float32, float16 or int8.
 
-    ``int8`` rounds ``x / scale`` with ``scale = max |x| / 127`` of the sample, and stores the scale as 4 more
+    ``int8`` rounds ``x / scale`` with ``scale = max |x| / 127`` of the sample, and puts the scale before it, 4
     bytes.  ``float16`` limits features to +-65,504.
     """
 
@@ -51,9 +51,10 @@ class Features(Codec):
         if self.dtype == "float16":
             largest = torch.finfo(torch.float16).max
             return Encoded.of(x.clamp(-largest, largest).half())
-        scale = x.abs().amax(1, keepdim=True) / 127
-        levels = (x / scale.clamp(min=torch.finfo(torch.float32).tiny)).round().clamp(-127, 127).to(torch.int8)
-        return Encoded.of(torch.cat([levels.view(torch.uint8), scale.view(torch.uint8)], dim=1))
+        scale = x.abs().amax(1) / 127
+        levels = (x / scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]).round().clamp(-127, 127)
+        scales = scale.view(torch.uint8).view(-1, SCALE_BYTES)
+        return Encoded.of(torch.cat([scales, levels.to(torch.int8).view(torch.uint8)], dim=1))
 
     def decode(self, flat: Tensor, offsets: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return float32 features ``[N, D]``."""
@@ -61,5 +62,6 @@ class Features(Codec):
         rows = flat.view(dtype).view(-1, *stored)
         if self.dtype != "int8":
             return rows.float()
-        levels, scale = torch.split(rows, [*shape, SCALE_BYTES], dim=1)
-        return levels.view(torch.int8).float() * scale.contiguous().view(torch.float32)
+        scales, levels = torch.split(rows, [SCALE_BYTES, *shape], dim=1)
+        scale = scales.flatten().clone().view(torch.float32)  # floats must start at a multiple of 4 bytes
+        return levels.view(torch.int8).float() * scale[:, None]
