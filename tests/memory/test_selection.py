@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cl_engine.data.samples import Samples
 from cl_engine.memory.codecs.raw import Raw
 from cl_engine.memory.exemplars import ExemplarMemory
-from cl_engine.memory.quota import Limits, shares
+from cl_engine.memory.quota import Limits
 from cl_engine.memory.selection import herding, nearest_mean
 
 
@@ -186,18 +186,6 @@ def test_class_balanced_is_cbrs():
         members = np.array(y) == c
         spread = np.sqrt(np.maximum(ours[members] + theirs[members], 1))
         assert (abs(ours[members] - theirs[members]) < 5 * spread).all()
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=12), st.integers(0, 200))
-def test_shares_are_dealt_in_turns(available, total):
-    dealt, left = [0] * len(available), total
-    while left and dealt != available:
-        for c, most in enumerate(available):
-            if left and dealt[c] < most:
-                dealt[c] += 1
-                left -= 1
-    assert shares(torch.tensor(available), total).tolist() == dealt
 
 
 def test_ten_thousand_classes_take_no_pass_each():
