@@ -49,6 +49,7 @@ class What(str, enum.Enum):
     streams = "streams"
     strategies = "strategies"
     backbones = "backbones"
+    codecs = "codecs"
     metrics = "metrics"
     scenarios = "scenarios"
 

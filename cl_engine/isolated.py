@@ -172,7 +172,7 @@ def _keep(work: Path, stop: int, held: HeldState) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # returns when the parent closes its end, however it ends
     os._exit(1)
 
 

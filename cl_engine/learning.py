@@ -113,12 +113,12 @@ def rebuild(recipe: Recipe, experiences: int, held: HeldState | None = None) -> 
 
 
 def fixed_exemplars(recipe: Recipe) -> int:
-    """Grow the strategy without data; return the largest number of exemplars that fits at every boundary."""
+    """Grow the strategy without data; return the bytes that are free for exemplars at every boundary."""
     assert recipe.budget is not None
     strategy, least = rebuild(recipe, 0), recipe.budget.bytes
     for index in range(len(recipe.exposures)):
         begin(strategy, recipe.task(index))
-        least = min(least, recipe.budget.exemplars(ledger(strategy)))
+        least = min(least, recipe.budget.room(ledger(strategy)).bytes)
     return least
 
 

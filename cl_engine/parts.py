@@ -28,13 +28,21 @@ PACKAGES = {
     "streams": "cl_engine.scenarios",
     "strategies": "cl_engine.strategies",
     "backbones": "cl_engine.models",
+    "codecs": "cl_engine.memory.codecs",
 }
 SHARED = {"streams": "cl_engine.scenarios.every:every_stream"}  # its options belong to every kind of the package
 BASES = {  # what a user's own kind must be a subclass of
     "strategies": "cl_engine.strategies.strategy:Strategy",
     "backbones": "cl_engine.models.backbone:Backbone",
+    "codecs": "cl_engine.memory.codecs.codec:Codec",
 }
-SINGULAR = {"data": "data source", "streams": "stream", "strategies": "strategy", "backbones": "backbone"}
+SINGULAR = {
+    "data": "data source",
+    "streams": "stream",
+    "strategies": "strategy",
+    "backbones": "backbone",
+    "codecs": "codec",
+}
 
 Where = tuple[str | int, ...]
 
@@ -80,7 +88,7 @@ class ExistingFile:
 
 
 def kinds(package: str) -> dict[str, str]:
-    """Return the registered kinds of ``data``, ``streams``, ``strategies`` or ``backbones``, by name."""
+    """Return the registered kinds of a package (a key of ``PACKAGES``), by name."""
     found: dict[str, str] = importlib.import_module(PACKAGES[package]).KINDS
     return found
 

@@ -1,19 +1,20 @@
-"""Budgets: how much may be held, under which policy, and how many exemplars that leaves."""
+"""Budgets: how much may be held, under which policy, and how much of it is left for exemplars."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
 from cl_engine.memory.ledger import POLICIES, Entry, MemoryContractError, held_bytes
 
 UNITS = {"B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
-SAMPLE_KINDS = ("exemplars", "labels")
+SAMPLE_KINDS = ("exemplars", "labels", "offsets")
 LABEL_BYTES = 4  # exemplar labels are held as int32
+INT32_BYTES = 2**31  # more bytes than an int32 offset can count
 _SIZES = "bytes such as 4096, '256 KiB' or '7.6 MiB', or '2000 exemplars'"
 
 
@@ -75,6 +76,23 @@ class MemoryOptions:
     ] = "rebuild"
 
 
+class Room(NamedTuple):
+    """What a budget leaves for exemplars.
+
+    Attributes:
+        bytes: for the exemplars, and for their labels and offsets where the policy counts those.
+        policy: ``full`` or ``paper``.
+    """
+
+    bytes: int
+    policy: str
+
+    def beside(self, *, offsets: bool) -> int:
+        """Return the bytes counted for one exemplar beside its sample: its label, and its offset if it has one."""
+        offset = (4 if self.bytes < INT32_BYTES else 8) if offsets else 0
+        return LABEL_BYTES * counts(self.policy, "labels") + offset * counts(self.policy, "offsets")
+
+
 @dataclass(frozen=True)
 class Budget:
     """A limit in bytes under a policy.
@@ -83,9 +101,10 @@ class Budget:
         bytes: the limit.
         policy: ``full`` or ``paper``.
         scope: ``everything``, or ``exemplars`` for a budget given as a number of exemplars, which limits the
-            exemplars (and their labels, where the policy counts them) and leaves the model free, as in the papers.
-        sample_bytes: bytes of one stored sample.
-        fixed: the constant number of exemplars under ``exemplars: fixed``, else None.
+            exemplars (and their labels and offsets, where the policy counts them) and leaves the model free, as
+            in the papers.  It stands for the bytes of so many raw samples, so a smaller codec holds more of them.
+        sample_bytes: bytes of one raw sample.
+        fixed: the constant bytes for exemplars under ``exemplars: fixed``, else None.
     """
 
     bytes: int
@@ -120,12 +139,16 @@ class Budget:
             entries = [e for e in entries if e.kind in SAMPLE_KINDS]
         return held_bytes(entries, self.policy)
 
-    def exemplars(self, entries: Iterable[Entry]) -> int:
-        """Return how many exemplars may be held beside the other ``entries``."""
+    def room(self, entries: Iterable[Entry]) -> Room:
+        """Return what is left for exemplars beside the other ``entries``."""
         if self.fixed is not None:
-            return self.fixed
+            return Room(self.fixed, self.policy)
         rest = self.charged(e for e in entries if e.kind not in SAMPLE_KINDS)
-        return max(self.bytes - rest, 0) // exemplar_bytes(self.sample_bytes, self.policy)
+        return Room(max(self.bytes - rest, 0), self.policy)
+
+    def exemplars(self, entries: Iterable[Entry]) -> int:
+        """Return how many raw exemplars may be held beside the other ``entries``."""
+        return self.room(entries).bytes // exemplar_bytes(self.sample_bytes, self.policy)
 
     def enforce(self, entries: list[Entry], experience: int) -> None:
         """Raise MemoryContractError, with the entries, if they exceed the budget."""
@@ -140,6 +163,11 @@ class Budget:
 
 
 def exemplar_bytes(sample_bytes: int, policy: str) -> int:
-    """Return what one exemplar costs under a policy: its sample, and its label where labels count."""
+    """Return what one raw exemplar costs under a policy: its sample, and its label where labels count."""
+    return sample_bytes + LABEL_BYTES * counts(policy, "labels")
+
+
+def counts(policy: str, kind: str) -> bool:
+    """Tell whether a policy counts entries of a kind."""
     counted = POLICIES[policy]
-    return sample_bytes + (LABEL_BYTES if counted is None or "labels" in counted else 0)
+    return counted is None or kind in counted

@@ -1,138 +1,134 @@
-"""Exemplar memory: raw samples kept for rehearsal, within a number of slots."""
+"""Exemplar memory: samples chosen for rehearsal, within slots, quotas and bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
-from cl_engine.memory.held import Held
-from cl_engine.memory.selection import herding, shares
+from cl_engine.memory.codecs.codec import Codec, Encoded
+from cl_engine.memory.encoded import EncodedSamples
+from cl_engine.memory.quota import Limits
+from cl_engine.memory.selection import BY_FEATURES, first, newest_keys, uniform_keys
 
-Selection = Literal["random", "reservoir", "herding"]
+Selection = Literal["random", "reservoir", "ring", "herding", "nearest-mean", "class-balanced"]
+COUNTING = ("random", "class-balanced", "reservoir")  # uniform: they need to know how many were delivered
+Preferred = Callable[[Tensor], Tensor]  # counts [groups] -> the preferred candidates, group by group
+PROBE = 32  # samples that are encoded for a first idea of their size
 
 
-class ExemplarMemory(Held):
-    """Samples (kind ``exemplars``), their int32 labels (``labels``) and how many were seen (``statistics``).
+class ExemplarMemory(EncodedSamples):
+    """Encoded samples that were chosen, and how many were delivered where that matters (kind ``statistics``).
 
     Selections:
-        ``random``: a uniform sample of each class, classes in even shares.
-        ``herding``: greedy herding of each class (iCaRL), classes in even shares.
-        ``reservoir``: a uniform sample of everything delivered (Vitter's algorithm R), classes as they come.
+        ``random``: a uniform sample of each class.
+        ``class-balanced``: the same under the name of its online form, the class-balancing reservoir CBRS
+            (Chrysakis & Moens, ICML 2020): one pass, classes evened out, each a uniform sample.
+        ``ring``: the newest samples of each class.
+        ``herding``: greedy herding of each class (iCaRL).
+        ``nearest-mean``: the samples nearest to the class mean (MEMO's text).
+        ``reservoir``: a uniform sample of everything delivered (Vitter, 1985), classes as they come.
 
-    A class that returns in a later experience competes anew: uniformly over all its samples so far (``random``),
-    or among its exemplars and its new samples (``herding``).
+    All may be updated with an experience or with a few samples at a time.  Herding and nearest-mean choose anew
+    among the exemplars and the new samples of the classes that came.
     """
 
-    x: Tensor
-    y: Tensor
     seen: Tensor
 
-    def __init__(self, selection: Selection, shape: tuple[int, ...]) -> None:
-        super().__init__()
+    def __init__(self, selection: Selection, shape: tuple[int, ...], codec: Codec) -> None:
+        """Start empty; see :class:`EncodedSamples`."""
+        super().__init__(shape, codec)
         self.selection = selection
-        dtype = torch.uint8 if len(shape) == 3 else torch.float32
-        self.hold("x", torch.empty(0, *shape, dtype=dtype), kind="exemplars")
-        self.hold("y", torch.empty(0, dtype=torch.int32), kind="labels")
-        # Samples seen: of everything (reservoir), of each class (random); herding needs no count.
+        # Samples delivered so far: of everything (reservoir), of each class (the other uniform ones).
         self.hold("seen", torch.zeros(1 if selection == "reservoir" else 0, dtype=torch.int64))
 
     def grow(self, classes: int) -> None:
         """Make room for the counts of ``classes`` classes."""
-        if self.selection == "random":
-            counts = torch.zeros(classes, dtype=torch.int64, device=self.seen.device)
-            counts[: len(self.seen)] = self.seen
-            self.seen = counts
-
-    def samples(self) -> Samples:
-        """Return the exemplars."""
-        return Samples(self.x, self.y.long())
-
-    def __len__(self) -> int:
-        """Return the number of exemplars."""
-        return len(self.y)
+        if self.selection in ("random", "class-balanced"):
+            self.seen = torch.cat([self.seen, self.seen.new_zeros(classes - len(self.seen))])
 
     def update(
-        self,
-        new: Samples,
-        slots: int,
-        per_class: int | None,
-        generator: torch.Generator,
-        features: Callable[[Tensor], Tensor],
+        self, new: Samples, limits: Limits, generator: torch.Generator, features: Callable[[Tensor], Tensor]
     ) -> None:
-        """Let ``new`` samples compete for ``slots`` places, at most ``per_class`` of them for any class.
+        """Let ``new`` samples compete with the exemplars for the places that ``limits`` allows.
 
         Args:
-            new: samples delivered since the last update.
-            slots: exemplars to hold at most.
-            per_class: exemplars of one class at most, or None.
+            new: samples delivered since the last update, in order.
+            limits: how many exemplars may be held.
             generator: a CPU generator.
-            features: maps samples ``[N, ...]`` to features ``[N, D]``; used by herding only.
+            features: maps samples ``[N, ...]`` to features ``[N, D]``; used by herding and nearest-mean.
         """
-        if self.selection == "reservoir":
-            self._reservoir(new, slots, generator)
+        labels = torch.cat([self.y.long(), new.y]).cpu()
+        pooled = torch.zeros_like(labels) if self.selection == "reservoir" else labels
+        classes, group, available = torch.unique(pooled, return_inverse=True, return_counts=True)
+        preferred: Preferred
+        if self.selection in COUNTING:
+            keys = uniform_keys(group, len(self), self.seen.cpu()[classes], generator)
+            self.seen += torch.bincount(pooled[len(self) :], minlength=len(self.seen)).to(self.seen.device)
+            preferred = partial(first, group, keys)
+        elif self.selection in BY_FEATURES and len(new):
+            preferred = self._by_features(group, new, features)
         else:
-            self._by_class(new, slots, per_class, generator, features)
+            preferred = partial(first, group, newest_keys(len(labels), len(self)))
+        chosen, encoded = self._choose(group, available, preferred, new, limits)
+        self.replace(encoded, labels[chosen])
 
-    def _by_class(
-        self,
-        new: Samples,
-        slots: int,
-        per_class: int | None,
-        generator: torch.Generator,
-        features: Callable[[Tensor], Tensor],
-    ) -> None:
-        held = self.samples()
-        classes = sorted({*held.y.tolist(), *new.y.tolist()})
-        old_of = [torch.nonzero(held.y == c).flatten() for c in classes]
-        new_of = [torch.nonzero(new.y == c).flatten() for c in classes]
-        limit = slots if per_class is None else per_class
-        quota = shares([min(len(o) + len(n), limit) for o, n in zip(old_of, new_of, strict=True)], slots)
-        kept = []
-        for c, old, fresh, count in zip(classes, old_of, new_of, quota, strict=True):
-            candidates = held[old] + new[fresh]
-            if not len(fresh):
-                order = torch.arange(count)  # exemplars are stored in order of preference
-            elif self.selection == "herding":
-                order = herding(features(candidates.x), count)
-            else:
-                order = self._uniform(int(self.seen[c]), len(old), len(fresh), count, generator)
-                self.seen[c] += len(fresh)
-            kept.append(candidates[order.to(candidates.y.device)])
-        if kept:
-            self.x, self.y = torch.cat([k.x for k in kept]), torch.cat([k.y for k in kept]).int()
+    def _by_features(self, group: Tensor, new: Samples, features: Callable[[Tensor], Tensor]) -> Preferred:
+        """Herding or nearest-mean of the classes that came; the others keep their order."""
+        rule, held = BY_FEATURES[self.selection], len(self)
+        old = torch.nonzero(torch.isin(group[:held], group[held:])).flatten()
+        described = features(new.x)
+        if len(old):
+            described = torch.cat([features(self.decoded(self.encoded().take(old))), described])
+        rivals = torch.cat([old, torch.arange(held, len(group))])
+        by_class = group[rivals].argsort(stable=True)
+        rivals, described = rivals[by_class], described[by_class.to(described.device)]
+        present, lengths = torch.unique_consecutive(group[rivals], return_counts=True)
+        members, rows_of = (torch.split(t, lengths.tolist()) for t in (rivals, described))
 
-    @staticmethod
-    def _uniform(seen: int, held: int, fresh: int, count: int, generator: torch.Generator) -> Tensor:
-        """Draw ``count`` of ``seen + fresh`` samples uniformly, of which only ``held`` of the seen ones exist.
+        def preferred(counts: Tensor) -> Tensor:
+            keys = torch.arange(len(group), dtype=torch.float64)
+            keys[rivals] = torch.inf
+            wanted = counts[present].tolist()
+            for mine, rows, count in zip(members, rows_of, wanted, strict=True):
+                keys[mine[rule(rows, count).cpu()]] = torch.arange(count, dtype=torch.float64)
+            return first(group, keys, counts)
 
-        The held ones are themselves a uniform sample, so it is enough to draw how many of each there are.
-        """
-        drawn = torch.randperm(seen + fresh, generator=generator)[:count]
-        from_fresh = min(max(int((drawn >= seen).sum()), count - held), fresh)
-        old = torch.randperm(held, generator=generator)[: count - from_fresh]
-        young = held + torch.randperm(fresh, generator=generator)[:from_fresh]
-        both = torch.cat([old, young])
-        return both[torch.randperm(count, generator=generator)]
+        return preferred
 
-    def _reservoir(self, new: Samples, slots: int, generator: torch.Generator) -> None:
-        if len(self) > slots:
-            keep = torch.randperm(len(self), generator=generator)[:slots].sort().values.to(self.y.device)
-            self.x, self.y = self.x[keep], self.y[keep]
-        appended = min(slots - len(self), len(new))
-        both = Samples(torch.cat([self.x, new.x[:appended]]), torch.cat([self.y, new.y[:appended].int()]))
-        # Sample number n (from 0) replaces a uniform place of n + 1 if that place is one of the slots; of several
-        # samples for one place the last stays.
-        seen = int(self.seen) + torch.arange(len(new))
-        place = (torch.rand(len(new), generator=generator, dtype=torch.float64) * (seen + 1)).long()
-        writer = torch.full((len(both),), -1)
-        late = torch.arange(appended, len(new))[place[appended:] < len(both)]
-        writer.scatter_reduce_(0, place[late], late, "amax")
-        target = torch.nonzero(writer >= 0).flatten().to(self.y.device)
-        chosen = writer[writer >= 0].to(new.y.device)
-        both.x[target], both.y[target] = new.x[chosen], new.y[chosen].int()
-        self.x, self.y = both.x, both.y
-        self.seen += len(new)
+    def _choose(
+        self, group: Tensor, available: Tensor, preferred: Preferred, new: Samples, limits: Limits
+    ) -> tuple[Tensor, Encoded]:
+        """Return the candidates to hold, class by class, and their bytes."""
+        each = self.codec.bytes_per_sample(self.shape)
+        beside = limits.room.beside(offsets=self.sizes_vary) if limits.room else 0
+        if each is not None:
+            chosen = preferred(limits.counts(available, each + beside))
+            return chosen, self._candidates(chosen, new)
+        most, estimate = limits.counts(available), self._usual_size(new) + beside
+        while True:
+            counts = limits.counts(available, estimate)
+            chosen = preferred(counts)
+            encoded = self._candidates(chosen, new)
+            fits = limits.fitting(encoded.sizes + beside, group[chosen])
+            fitted = torch.bincount(group[chosen[fits]], minlength=len(counts))
+            if estimate == 1 or not ((fitted == counts) & (counts < most)).any():
+                return chosen[fits], encoded.take(fits)
+            estimate = max(1, estimate // 2)  # a class has room for more than were looked at
+
+    def _usual_size(self, new: Samples) -> int:
+        """Estimate the bytes of an encoded sample, rather too low, at least 1."""
+        sizes = self.encoded().sizes if len(self) else self.codec.encode(new.x[:PROBE]).sizes
+        return max(1, int(sizes.sum()) * 3 // (4 * max(1, len(sizes))))
+
+    def _candidates(self, index: Tensor, new: Samples) -> Encoded:
+        """Return the encoded candidates at ``index``: exemplars as they are held, new samples encoded now."""
+        held = len(self)
+        fresh = index >= held
+        arriving = new.x[(index[fresh] - held).to(new.x.device)]
+        both = self.encoded().take(index[~fresh]).join(self.codec.encode(arriving))
+        return both.take(torch.where(fresh, int((~fresh).sum()) + fresh.cumsum(0), (~fresh).cumsum(0)) - 1)

@@ -49,6 +49,18 @@ class Network(nn.Module):
         self.backbone = build_backbone(backbone, shape, generator).to(device)
         self.head = Head(self.backbone.features).to(device)
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the backbone has no parameter that is trained, so that features never change."""
+        return not any(p.requires_grad for p in self.backbone.parameters())
+
+    def train(self, mode: bool = True) -> Network:
+        """Set training mode; a frozen backbone stays in evaluation mode, so that no running statistics move."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
+
     def features(self, x: Tensor) -> Tensor:
         """Map raw samples ``[B, ...]`` to features ``[B, D]``."""
         features: Tensor = self.backbone(to_float(x))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from cl_engine.memory.budget import Budget
+from cl_engine.memory.budget import Budget, Room
 from cl_engine.memory.ledger import ledger
 from cl_engine.randomness import torch_generator
 from cl_engine.training import Stepper, Training
@@ -105,8 +105,12 @@ class Task:
             self._generators[purpose] = torch_generator(self.seed, f"strategy/{self.index}/{purpose}")
         return self._generators[purpose]
 
+    def exemplar_room(self, strategy: nn.Module) -> Room | None:
+        """Return what the budget leaves for exemplars beside what ``strategy`` holds now; None without a budget."""
+        return None if self.budget is None else self.budget.room(ledger(strategy))
+
     def exemplar_slots(self, strategy: nn.Module) -> int | None:
-        """Return how many exemplars the budget leaves beside what ``strategy`` holds now; None without a budget."""
+        """Return how many raw exemplars that is; None without a budget."""
         return None if self.budget is None else self.budget.exemplars(ledger(strategy))
 
     def charge(self, name: str, amount: int) -> None:
