@@ -3,7 +3,7 @@ import inspect
 import numpy as np
 import pytest
 
-from cl_engine.parts import describe, load, options, resolve
+from cl_engine.parts import describe, load, options, validate
 from cl_engine.scenarios import KINDS
 
 
@@ -13,8 +13,6 @@ def test_every_family_describes_itself_and_works_as_it_comes(kind):
     assert describe(family).endswith(".")
     assert all(option.description for option in options(family))
     assert inspect.signature(family).parameters["seed"].default == 0
-    chosen = resolve("streams", kind)
-    chosen.pop("kind")
-    plan = family(np.arange(2000) % 100, **chosen)
+    plan = family(np.arange(2000) % 100, **validate(family, {}))
     assert plan.samples == 2000
     assert len(plan.indices) > 0
