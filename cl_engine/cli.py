@@ -148,23 +148,34 @@ def preview(
 
 @app.command()
 def budget(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="A scenario file (YAML), or the name of a shipped one.")
+    ] = None,
+    overrides: Set = None,
     table: Annotated[
-        Table,
+        Table | None,
         typer.Option(
-            help="Memory-aligned settings of a paper, computed: what each method holds after its last experience. "
-            "memo: Zhou et al., ICLR 2023."
+            help="Instead of FILE: memory-aligned settings of a paper, computed.  memo: Zhou et al., ICLR 2023."
         ),
-    ],
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show how many exemplars a memory size leaves beside each method's model."""
+    """Show what will be held after every experience, before anything is trained."""
+    if (file is None) == (table is None):
+        raise typer.BadParameter("allowed: a scenario FILE, or --table memo")
+    if file is not None:
+        from cl_engine.planner import memory_table, plan_memory
+
+        plan = plan_memory(_load(file, overrides))
+        print(json.dumps(plan) if as_json else memory_table(plan))
+        return
     from cl_engine.memory.memo_tables import memo_tables
     from cl_engine.reports.budget import tables_text
 
     tables = memo_tables()
     if as_json:
         plain = [{"title": title, "rows": [row.plain() for row in rows]} for title, rows in tables.items()]
-        print(json.dumps({"table": table.value, "policy": "paper", "tables": plain}))
+        print(json.dumps({"table": "memo", "policy": "paper", "tables": plain}))
     else:
         print(tables_text(tables))
 

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field
 from cl_engine.data.samples import DataError, DataSet, DataSource, Labels
 from cl_engine.learning import Recipe, begin, exposures, fixed_exemplars, rebuild
 from cl_engine.memory.budget import Budget, MemoryOptions
+from cl_engine.memory.reference import reference, reference_bytes
 from cl_engine.parts import (
     OptionError,
     Part,
@@ -176,7 +177,20 @@ class Scenario:
 
     def budget(self) -> Budget | None:
         """Return the memory budget, or None for no limit."""
-        return Budget.from_options(self.memory, self.labels.sample_bytes)
+        options = self.memory.budget
+        if not isinstance(options, dict):
+            return Budget.from_options(self.memory, self.labels.sample_bytes)
+        holds = self.reference_bytes() or []
+        limits = [holds[-1]] * len(holds) if options["align"] == "final" else holds
+        return Budget(limits[-1], self.memory.counted, "everything", self.labels.sample_bytes, limits=tuple(limits))
+
+    def reference_bytes(self) -> list[int] | None:
+        """Return what the method that the budget is aligned to holds after each experience; None without one."""
+        options = self.memory.budget
+        if not isinstance(options, dict):
+            return None
+        new = [len(exposure.new_classes) for exposure in exposures(self.labels.train, self.plan)]
+        return reference_bytes(options, self.labels.shape, new, self.memory.counted)
 
 
 def recipe_of(scenario: Scenario) -> Recipe:
@@ -195,6 +209,7 @@ def recipe_of(scenario: Scenario) -> Recipe:
         budget=scenario.budget(),
         online=scenario.stream["delivery"] == "online",
         boundaries=scenario.plan.boundaries,
+        model_dtype=scenario.memory.model_dtype,
     )
     if recipe.budget is None or scenario.memory.exemplars == "fill":
         return recipe
@@ -229,7 +244,7 @@ class _Check:
             data=self._data(source),
             stream=stream,
             strategy=self.keys["strategy"],
-            memory=MemoryOptions(**self.keys["memory"]),
+            memory=self._memory(),
             training=Training(**self.keys["training"]),
             evaluate=Evaluate(**self.keys["evaluate"]),
             seed=self.keys["seed"],
@@ -265,6 +280,17 @@ class _Check:
         if not (isinstance(target, type) and issubclass(target, Strategy)):
             raise Problems([Problem(("strategy",), f"{shown(kind)} is no subclass of cl_engine.Strategy")])
         return target
+
+    def _memory(self) -> MemoryOptions:
+        options = dict(self.keys["memory"])
+        if isinstance(options["budget"], dict):
+            with _blaming(("memory", "budget")):
+                options["budget"] = validate(reference, options["budget"], self.folder)
+        if options["policy"] == []:
+            raise Problems(
+                [Problem(("memory", "policy"), "counts nothing; allowed: full, paper or a list of kinds")]
+            )
+        return MemoryOptions(**options)
 
     def _device(self) -> None:
         if self.keys["device"] == "cuda" and not torch.cuda.is_available():

@@ -110,7 +110,7 @@ def _run(
         learning = time.perf_counter() - begun - curve.seconds
         held = learned.held
         if recipe.budget is not None:
-            recipe.budget.enforce(held.entries, index)
+            recipe.budget.enforce(held.entries, learned.transient, index)
         strategy = rebuild(recipe, index + 1, held)
         seen = recipe.exposures[index].seen_classes
         counts = stream.evaluator(strategy, index, seen, seen)
@@ -118,7 +118,7 @@ def _run(
         line = {
             **stream.facts(index),
             **accuracy_facts(counts, curve.points),
-            **memory_facts(held.entries, learned.transient),
+            **memory_facts(held.entries, learned.transient, scenario.memory.counted),
             "notes": [*learned.notes, *dict.fromkeys(strategy.notes)],
             "threads": torch.get_num_threads(),
             "seconds": {"learn": learning, "predict": total - learning, "total": total},

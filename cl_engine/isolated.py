@@ -18,6 +18,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -108,6 +109,7 @@ def _write_job(
         "budget": budget,
         "online": recipe.online,
         "boundaries": recipe.boundaries,
+        "model_dtype": recipe.model_dtype,
         "stops": delivery.stops,
         "evaluate": sorted(delivery.evaluate),
         "index": index,
@@ -143,9 +145,10 @@ def _child(work: Path) -> None:
         training=Training(**job["training"]),
         device=torch.device(job["device"]),
         seed=job["seed"],
-        budget=None if job["budget"] is None else Budget(**job["budget"]),
+        budget=None if job["budget"] is None else _budget(job["budget"]),
         online=job["online"],
         boundaries=job["boundaries"],
+        model_dtype=job["model_dtype"],
     )
     delivery = Delivery(tuple(job["stops"]), frozenset(job["evaluate"]))
     held = None
@@ -164,6 +167,12 @@ def _child(work: Path) -> None:
         "notes": learned.notes,
     }
     (work / OUTCOME).write_text(json.dumps(outcome))
+
+
+def _budget(plain: dict[str, Any]) -> Budget:
+    policy = plain["policy"]
+    limits = tuple(plain["limits"])
+    return Budget(**{**plain, "limits": limits, "policy": policy if isinstance(policy, str) else tuple(policy)})
 
 
 def _keep(work: Path, stop: int, held: HeldState) -> None:

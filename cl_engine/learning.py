@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.budget import Budget
+from cl_engine.memory.compression import ModelDtype, pack, packed_entries, unpack
 from cl_engine.memory.held import Held
 from cl_engine.memory.ledger import Entry, MemoryContractError, ledger
 from cl_engine.randomness import isolated
@@ -56,6 +57,8 @@ class Recipe:
     budget: Budget | None = None
     online: bool = False
     boundaries: bool = True
+    model_dtype: ModelDtype = "float32"
+    dry: bool = False
 
     def task(self, index: int) -> Task:
         """Return a fresh task for experience ``index``."""
@@ -66,7 +69,9 @@ class Recipe:
             training=self.training,
             device=self.device,
             seed=self.seed,
-            budget=self.budget,
+            budget=None if self.budget is None else self.budget.at(index),
+            model_dtype=self.model_dtype,
+            dry=self.dry,
             online=self.online,
             boundaries=self.boundaries,
         )
@@ -95,15 +100,15 @@ def rebuild(recipe: Recipe, experiences: int, held: HeldState | None = None) -> 
         begin(strategy, recipe.task(index))
     if held is None:
         return strategy
-    known = strategy.state_dict()
+    tensors, known = unpack(held.tensors), strategy.state_dict()
     for entry in held.entries:  # what `learn` held for the first time
         owner, _, name = entry.name.rpartition(".")
-        if entry.name in held.tensors and entry.name not in known and entry.kind not in ("parameters", "buffers"):
+        if entry.name in tensors and entry.name not in known and entry.kind not in ("parameters", "buffers"):
             module = strategy.get_submodule(owner)
             if isinstance(module, Held):
-                module.hold(name, held.tensors[entry.name].to(recipe.device), kind=entry.kind)
+                module.hold(name, tensors[entry.name].to(recipe.device), kind=entry.kind)
     try:
-        strategy.load_state_dict(held.tensors, strict=True)
+        strategy.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         raise MemoryContractError(
             f"{type(strategy).__name__}.begin() does not rebuild what is held: {' '.join(str(error).split())}; "
@@ -118,7 +123,8 @@ def fixed_exemplars(recipe: Recipe) -> int:
     strategy, least = rebuild(recipe, 0), recipe.budget.bytes
     for index in range(len(recipe.exposures)):
         begin(strategy, recipe.task(index))
-        least = min(least, recipe.budget.room(ledger(strategy)).bytes)
+        entries = packed_entries(ledger(strategy), recipe.model_dtype)
+        least = min(least, recipe.budget.at(index).room(entries).bytes)
     return least
 
 
@@ -159,15 +165,15 @@ def learn(
         for stop in delivery.stops if delivery else [len(samples)] if len(samples) else []:
             strategy.learn(task, samples[start:stop])
             if delivery and stop in delivery.evaluate and snapshot:
-                snapshot(stop, hold(strategy))
+                snapshot(stop, hold(strategy, recipe.model_dtype))
             if task.online:
                 task.progress(f"{stop}/{len(samples)} samples")
             start = stop
-    return Learned(hold(strategy), task.transient, strategy.notes)
+    return Learned(hold(strategy, recipe.model_dtype), task.transient, strategy.notes)
 
 
-def hold(strategy: Strategy) -> HeldState:
-    """Copy what a strategy holds off it."""
+def hold(strategy: Strategy, model_dtype: ModelDtype = "float32") -> HeldState:
+    """Copy what a strategy holds off it, the model as ``model_dtype``."""
     entries = ledger(strategy)
     tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in strategy.state_dict().items()}
-    return HeldState(tensors, entries)
+    return HeldState(pack(tensors, entries, model_dtype), packed_entries(entries, model_dtype))

@@ -15,7 +15,7 @@ import cl_engine
 from cl_engine.config import Scenario
 from cl_engine.evaluation import Counts
 from cl_engine.learning import Recipe
-from cl_engine.memory.ledger import Entry, held_bytes
+from cl_engine.memory.ledger import Entry, Policy, held_bytes, policy_name
 from cl_engine.metrics import all_metrics, class_metrics
 
 SCHEMA = 1
@@ -80,11 +80,13 @@ def accuracy_facts(counts: Sequence[Counts], curve: Sequence[Sequence[Any]]) -> 
     }
 
 
-def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int]) -> dict[str, Any]:
-    """Return what an experience's record says about memory."""
+def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int], policy: Policy) -> dict[str, Any]:
+    """Return what an experience's record says about memory; ``policy`` is the scenario's."""
+    passing = 0 if isinstance(policy, str) else sum(n for name, n in transient.items() if name in policy)
     return {
         "held_bytes": held_bytes(entries, "full"),
         "paper_bytes": held_bytes(entries, "paper"),
+        "counted_bytes": held_bytes(entries, policy) + passing,
         "entries": [entry.plain() for entry in entries],
         "transient": dict(transient),
     }
@@ -126,6 +128,9 @@ def result_of(scenario: Scenario, recipe: Recipe, lines: Sequence[dict[str, Any]
             "policy": scenario.memory.policy,
             "budget_bytes": None if budget is None else budget.bytes,
             "budget_scope": None if budget is None else budget.scope,
+            "limits": None if budget is None else list(budget.limits or [budget.bytes] * len(lines)),
+            "reference_bytes": scenario.reference_bytes(),
+            "counted_bytes": [line["counted_bytes"] for line in lines],
             "held_bytes": held,
             "paper_bytes": [line["paper_bytes"] for line in lines],
             "max_held_bytes": max(held),
@@ -134,7 +139,8 @@ def result_of(scenario: Scenario, recipe: Recipe, lines: Sequence[dict[str, Any]
             "training_peak": {k: max(line["transient"].get(k, 0) for line in lines) for k in _transient(lines)},
             "entries": [line["entries"] for line in lines],
         },
-        "notes": [f"experience {line['experience'] + 1}: {note}" for line in lines for note in line["notes"]],
+        "notes": _never_held(scenario.memory.counted, lines)
+        + [f"experience {line['experience'] + 1}: {note}" for line in lines for note in line["notes"]],
         "environment": {
             "cl_engine": cl_engine.__version__,
             "python": platform.python_version(),
@@ -164,6 +170,18 @@ def _recalls(line: Mapping[str, Any]) -> list[float | None]:
     """Return the accuracy of each class over all tested transforms; None for classes not exposed."""
     columns = zip(zip(*line["correct"], strict=True), zip(*line["tested"], strict=True), strict=True)
     return [_ratio(sum(c), sum(t)) for c, t in columns]
+
+
+def _never_held(policy: Policy, lines: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a note on kinds that a policy names and nothing ever was."""
+    if isinstance(policy, str):
+        return []
+    found = {e["kind"] for line in lines for e in line["entries"]} | set(_transient(lines))
+    return [
+        f"the policy {policy_name(policy)} counts {kind!r}, which nothing was"
+        for kind in policy
+        if kind not in found
+    ]
 
 
 def _transient(lines: Sequence[dict[str, Any]]) -> list[str]:

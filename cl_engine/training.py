@@ -65,7 +65,9 @@ def fit(
         DivergedError: the loss is not finite at the end of an epoch or micro-batch.
     """
     module.train()
-    if task.online:
+    if task.dry:
+        _charge_only(module, samples, task, loss, memory)
+    elif task.online:
         _fit_micro_batch(module, samples, task, loss, memory)
     else:
         _fit_epochs(module, samples if memory is None else samples + memory, task, loss)
@@ -108,6 +110,25 @@ def _fit_micro_batch(
             batch = samples + memory[drawn.to(samples.y.device)]
         total += task.stepper.step(batch)
     _check_finite(total, task, "a micro-batch")
+
+
+def _charge_only(
+    module: nn.Module, samples: Samples, task: Task, loss: Callable[[Samples], Tensor], memory: Samples | None
+) -> None:
+    """Charge what training would take, from one forward pass on as large a batch."""
+    options = task.training
+    everything = samples if memory is None else samples + memory
+    batch = everything[: options.batch_size] if not task.online or memory is not None else samples
+    batch = Samples(batch.x.clone(), batch.y.clone())  # with a storage of its own to measure
+    stepper = Stepper(module, task, loss)
+    with _charged_activations(task, stepper.parameters):
+        loss(batch)
+    weights = sum(map(_bytes, stepper.parameters))
+    moments = {"sgd": 1 if options.momentum else 0, "adam": 2}[options.optimizer]
+    steps = 4 * len(stepper.parameters) if options.optimizer == "adam" else 0  # Adam counts its steps in float32
+    task.charge("gradients", weights)
+    task.charge("optimizer", moments * weights + steps)
+    task.charge("batch", _bytes(batch.x) + _bytes(batch.y))
 
 
 class Stepper:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -90,8 +91,8 @@ class Labels:
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes of one stored sample: 1 per pixel value of an image, 4 per feature."""
-        return int(np.prod(self.shape)) * (1 if len(self.shape) == 3 else 4)
+        """Bytes of one raw sample."""
+        return sample_bytes(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +133,15 @@ class DataSet:
             digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(np.ascontiguousarray(tensor.numpy()).data)
         return digest.hexdigest()
+
+
+def sample_bytes(shape: tuple[int, ...]) -> int:
+    """Return the bytes of one raw sample: 1 per pixel value of an image ``(C, H, W)``, 4 per feature ``(D,)``.
+
+    >>> sample_bytes((3, 32, 32)), sample_bytes((512,))
+    (3072, 2048)
+    """
+    return math.prod(shape) * (1 if len(shape) == 3 else 4)
 
 
 class DataSource(Protocol):

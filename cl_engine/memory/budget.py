@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from cl_engine.memory.ledger import POLICIES, Entry, MemoryContractError, held_bytes
+from cl_engine.memory.compression import ModelDtype
+from cl_engine.memory.ledger import Entry, MemoryContractError, Policy, counts, held_bytes, policy_name
 
 UNITS = {"B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 SAMPLE_KINDS = ("exemplars", "labels", "offsets")
@@ -39,8 +40,8 @@ def parse_budget(value: str | int) -> tuple[Literal["bytes", "exemplars"], int]:
     raise ValueError(f"got {value!r}; allowed: {_SIZES}")
 
 
-def _checked(value: str | int | None) -> str | int | None:
-    if value is not None:
+def _checked(value: str | int | dict[str, Any] | None) -> str | int | dict[str, Any] | None:
+    if isinstance(value, str | int):
         parse_budget(value)
     return value
 
@@ -50,15 +51,19 @@ class MemoryOptions:
     """The `memory` section of a scenario."""
 
     budget: Annotated[
-        str | int | None,
+        str | int | dict[str, Any] | None,
         AfterValidator(_checked),
         Field(
-            description=f"what may be held at every boundary: {_SIZES}; exceeded, the run stops with exit status 3"
+            description=f"what may be held at every boundary: {_SIZES}, or {{aligned_to: der-expandable, ...}}; "
+            "exceeded, the run stops with exit status 3"
         ),
     ] = None
     policy: Annotated[
-        Literal["full", "paper"],
-        Field(description="what the budget counts: everything, or backbone parameters and exemplars (MEMO)"),
+        Literal["full", "paper"] | list[str],
+        Field(
+            description="what the budget counts: everything; backbone parameters and exemplars (MEMO); or a list "
+            "of kinds, such as [parameters, head, exemplars, teacher]"
+        ),
     ] = "full"
     exemplars: Annotated[
         Literal["fill", "fixed"],
@@ -67,6 +72,9 @@ class MemoryOptions:
             "at every boundary (fixed, as in the papers)"
         ),
     ] = "fill"
+    model_dtype: Annotated[
+        ModelDtype, Field(description="what the model is held as between experiences; int8 with a scale per row")
+    ] = "float32"
     audit: Annotated[
         Literal["rebuild", "process"],
         Field(
@@ -75,17 +83,22 @@ class MemoryOptions:
         ),
     ] = "rebuild"
 
+    @property
+    def counted(self) -> Policy:
+        """The policy in the form that the ledger takes."""
+        return self.policy if isinstance(self.policy, str) else tuple(self.policy)
+
 
 class Room(NamedTuple):
     """What a budget leaves for exemplars.
 
     Attributes:
         bytes: for the exemplars, and for their labels and offsets where the policy counts those.
-        policy: ``full`` or ``paper``.
+        policy: what counts.
     """
 
     bytes: int
-    policy: str
+    policy: Policy
 
     def beside(self, *, offsets: bool) -> int:
         """Return the bytes counted for one exemplar beside its sample: its label, and its offset if it has one."""
@@ -98,76 +111,82 @@ class Budget:
     """A limit in bytes under a policy.
 
     Attributes:
-        bytes: the limit.
-        policy: ``full`` or ``paper``.
+        bytes: the limit; the last one where it changes.
+        policy: ``full``, ``paper``, or the kinds that count.  Only a list of kinds can count what exists only while
+            training (``teacher``, ``optimizer``, ...).
         scope: ``everything``, or ``exemplars`` for a budget given as a number of exemplars, which limits the
             exemplars (and their labels and offsets, where the policy counts them) and leaves the model free, as
             in the papers.  It stands for the bytes of so many raw samples, so a smaller codec holds more of them.
         sample_bytes: bytes of one raw sample.
         fixed: the constant bytes for exemplars under ``exemplars: fixed``, else None.
+        limits: the limit after each experience, where it changes from one to the next.
     """
 
     bytes: int
-    policy: str
+    policy: Policy
     scope: Literal["everything", "exemplars"]
     sample_bytes: int
     fixed: int | None = None
+    limits: tuple[int, ...] = ()
 
     @classmethod
     def from_options(cls, options: MemoryOptions, sample_bytes: int) -> Budget | None:
-        """Return the budget that the options ask for, or None for no limit.
+        """Return the budget that the options ask for in bytes or exemplars, or None for no limit.
 
         Raises:
             ValueError: the budget does not hold one exemplar.
         """
-        if options.budget is None:
+        if options.budget is None or isinstance(options.budget, dict):
             return None
+        policy = options.counted
         unit, amount = parse_budget(options.budget)
-        each = exemplar_bytes(sample_bytes, options.policy)
+        each = exemplar_bytes(sample_bytes, policy)
         if unit == "exemplars":
-            return cls(amount * each, options.policy, "exemplars", sample_bytes)
+            return cls(amount * each, policy, "exemplars", sample_bytes)
         if amount < each:
             raise ValueError(
-                f"{options.budget} is less than one exemplar, {each} bytes under the {options.policy} policy; "
+                f"{options.budget} is less than one exemplar, {each} bytes under the {policy_name(policy)} policy; "
                 f"allowed: {each} bytes or more"
             )
-        return cls(amount, options.policy, "everything", sample_bytes)
+        return cls(amount, policy, "everything", sample_bytes)
 
-    def charged(self, entries: Iterable[Entry]) -> int:
+    def at(self, experience: int) -> Budget:
+        """Return the budget as it stands after an experience."""
+        return replace(self, bytes=self.limits[experience], limits=()) if self.limits else self
+
+    def charged(self, entries: Iterable[Entry], transient: Mapping[str, int] | None = None) -> int:
         """Return the bytes that count against this budget."""
         if self.scope == "exemplars":
             entries = [e for e in entries if e.kind in SAMPLE_KINDS]
-        return held_bytes(entries, self.policy)
+        passing = 0
+        if not isinstance(self.policy, str) and self.scope == "everything":
+            passing = sum(amount for name, amount in (transient or {}).items() if name in self.policy)
+        return held_bytes(entries, self.policy) + passing
 
-    def room(self, entries: Iterable[Entry]) -> Room:
+    def room(self, entries: Iterable[Entry], transient: Mapping[str, int] | None = None) -> Room:
         """Return what is left for exemplars beside the other ``entries``."""
         if self.fixed is not None:
             return Room(self.fixed, self.policy)
-        rest = self.charged(e for e in entries if e.kind not in SAMPLE_KINDS)
+        rest = self.charged([e for e in entries if e.kind not in SAMPLE_KINDS], transient)
         return Room(max(self.bytes - rest, 0), self.policy)
 
-    def exemplars(self, entries: Iterable[Entry]) -> int:
+    def exemplars(self, entries: Iterable[Entry], transient: Mapping[str, int] | None = None) -> int:
         """Return how many raw exemplars may be held beside the other ``entries``."""
-        return self.room(entries).bytes // exemplar_bytes(self.sample_bytes, self.policy)
+        each = exemplar_bytes(self.sample_bytes, self.policy)
+        return self.room(entries, transient).bytes // each if each else 0
 
-    def enforce(self, entries: list[Entry], experience: int) -> None:
-        """Raise MemoryContractError, with the entries, if they exceed the budget."""
-        charged = self.charged(entries)
-        if charged > self.bytes:
+    def enforce(self, entries: list[Entry], transient: Mapping[str, int], experience: int) -> None:
+        """Raise MemoryContractError, with the entries, if they exceed the budget after ``experience``."""
+        charged, limit = self.charged(entries, transient), self.at(experience).bytes
+        if charged > limit:
             what = "exemplars alone" if self.scope == "exemplars" else "everything held"
             raise MemoryContractError(
-                f"after experience {experience + 1}: {charged:,} bytes under the {self.policy} policy ({what}), "
-                f"{charged - self.bytes:,} over the budget of {self.bytes:,}",
+                f"after experience {experience + 1}: {charged:,} bytes under the {policy_name(self.policy)} policy "
+                f"({what}), {charged - limit:,} over the budget of {limit:,}",
                 entries,
             )
 
 
-def exemplar_bytes(sample_bytes: int, policy: str) -> int:
+def exemplar_bytes(sample_bytes: int, policy: Policy) -> int:
     """Return what one raw exemplar costs under a policy: its sample, and its label where labels count."""
     return sample_bytes + LABEL_BYTES * counts(policy, "labels")
-
-
-def counts(policy: str, kind: str) -> bool:
-    """Tell whether a policy counts entries of a kind."""
-    counted = POLICIES[policy]
-    return counted is None or kind in counted

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cl_engine.memory.alignment import expandable_parameters, memo_parameters, model_bytes
-from cl_engine.memory.ledger import POLICIES
+from cl_engine.memory.ledger import Policy, counts
 from cl_engine.models.sizes import BackboneSizes
 
 
@@ -29,10 +29,9 @@ class NetworkBytes(NamedTuple):
     head: int
     buffers: int
 
-    def under(self, policy: str) -> int:
-        """Sum what ``policy`` (``full`` or ``paper``) counts."""
-        counted = POLICIES[policy]
-        return sum(amount for kind, amount in self._asdict().items() if counted is None or kind in counted)
+    def under(self, policy: Policy) -> int:
+        """Sum what ``policy`` counts."""
+        return sum(amount for kind, amount in self._asdict().items() if counts(policy, kind))
 
 
 def single_growth(sizes: BackboneSizes, new_classes: Sequence[int]) -> list[NetworkBytes]:

@@ -18,6 +18,9 @@ POLICIES: dict[str, frozenset[str] | None] = {
 }
 
 
+Policy = str | tuple[str, ...]  # the name of a policy, or the kinds that count
+
+
 class MemoryContractError(RuntimeError):
     """A strategy holds what it may not hold, or more than its budget."""
 
@@ -70,10 +73,24 @@ def ledger(module: nn.Module) -> list[Entry]:
     return entries
 
 
-def held_bytes(entries: Iterable[Entry], policy: str = "full") -> int:
+def counts(policy: Policy, kind: str) -> bool:
+    """Tell whether a policy counts entries of a kind.
+
+    >>> counts("full", "labels"), counts("paper", "labels"), counts(("labels", "head"), "labels")
+    (True, False, True)
+    """
+    counted = POLICIES[policy] if isinstance(policy, str) else policy
+    return counted is None or kind in counted
+
+
+def policy_name(policy: Policy) -> str:
+    """Return what a policy is called in messages."""
+    return policy if isinstance(policy, str) else " + ".join(policy)
+
+
+def held_bytes(entries: Iterable[Entry], policy: Policy = "full") -> int:
     """Sum the bytes that ``policy`` counts."""
-    counted = POLICIES[policy]
-    return sum(e.bytes for e in entries if counted is None or e.kind in counted)
+    return sum(e.bytes for e in entries if counts(policy, e.kind))
 
 
 def table(entries: Iterable[Entry]) -> str:

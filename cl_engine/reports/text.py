@@ -37,6 +37,10 @@ def experience_line(line: Mapping[str, Any], total: int) -> str:
     )
 
 
+def _policy(policy: str | Sequence[str]) -> str:
+    return policy if isinstance(policy, str) else " + ".join(policy)
+
+
 def _seen(line: Mapping[str, Any]) -> int:
     return sum(count > 0 for count in line["tested"][0]) if line["tested"] else 0
 
@@ -57,7 +61,11 @@ def summary(result: Mapping[str, Any]) -> str:
             )
         )
     budget = memory["budget_bytes"]
-    limit = f", budget {size(budget)} ({memory['policy']}, {memory['budget_scope']})" if budget else ", no budget"
+    limit = (
+        f", budget {size(budget)} ({_policy(memory['policy'])}, {memory['budget_scope']})"
+        if budget
+        else ", no budget"
+    )
     lines = [
         aligned(rows),
         "",

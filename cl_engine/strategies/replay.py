@@ -12,6 +12,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.memory.codecs.codec import CodecOption, build_codec
 from cl_engine.memory.exemplars import ExemplarMemory, Selection
 from cl_engine.memory.quota import Limits, Quota
+from cl_engine.memory.selection import BY_FEATURES
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.parts import OptionError
 from cl_engine.strategies.finetune import Finetune
@@ -77,6 +78,8 @@ class Replay(Finetune):
         if exemplars.x.data_ptr() != self.memory.x.data_ptr():  # raw ones are used where they are held
             task.charge("decoded exemplars", exemplars.x.numel() * exemplars.x.element_size())
         fit(self.network, samples, task, self.loss, memory=exemplars)
+        if task.dry and self.memory.sizes_vary and self.selection in BY_FEATURES:
+            self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
         features = _as_they_are if self._on_features else self.features
         self.memory.update(samples, self._limits(task), task.generator("exemplars"), features)
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from cl_engine.memory.budget import Budget, Room
-from cl_engine.memory.ledger import ledger
+from cl_engine.memory.compression import ModelDtype, packed_entries
+from cl_engine.memory.ledger import Entry, ledger
 from cl_engine.randomness import torch_generator
 from cl_engine.training import Stepper, Training
 
@@ -47,6 +48,8 @@ class Task:
         budget: the memory budget, or None.
         online: whether ``learn`` gets the experience in micro-batches, each sample once.
         boundaries: whether the stream tells where an experience ends and what is in it.
+        model_dtype: what the model is held as between experiences.
+        dry: only the sizes of what is held matter, so ``learn`` may skip what does not change them.
         progress: call it with a short text while learning takes long.
         transient: bytes by name that exist only while training, as :meth:`charge` was told.
         stepper: the training loop's optimizer of an online experience.
@@ -62,6 +65,8 @@ class Task:
     budget: Budget | None = None
     online: bool = False
     boundaries: bool = True
+    model_dtype: ModelDtype = "float32"
+    dry: bool = False
     progress: Callable[[str], None] = _silent
     transient: dict[str, int] = field(default_factory=dict)
     stepper: Stepper | None = None
@@ -107,11 +112,14 @@ class Task:
 
     def exemplar_room(self, strategy: nn.Module) -> Room | None:
         """Return what the budget leaves for exemplars beside what ``strategy`` holds now; None without a budget."""
-        return None if self.budget is None else self.budget.room(ledger(strategy))
+        return None if self.budget is None else self.budget.room(self._held(strategy), self.transient)
 
     def exemplar_slots(self, strategy: nn.Module) -> int | None:
         """Return how many raw exemplars that is; None without a budget."""
-        return None if self.budget is None else self.budget.exemplars(ledger(strategy))
+        return None if self.budget is None else self.budget.exemplars(self._held(strategy), self.transient)
+
+    def _held(self, strategy: nn.Module) -> list[Entry]:
+        return packed_entries(ledger(strategy), self.model_dtype)
 
     def charge(self, name: str, amount: int) -> None:
         """Declare ``amount`` bytes that exist only while training (a teacher, gradients); the largest counts."""

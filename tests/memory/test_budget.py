@@ -57,9 +57,9 @@ def test_fill_leaves_what_the_rest_does_not_take():
 
 def test_over_the_budget_by_one_byte():
     budget = Budget.from_options(MemoryOptions(budget=1000), sample_bytes=6)
-    budget.enforce([entry("statistics", 1000)], 0)
+    budget.enforce([entry("statistics", 1000)], {}, 0)
     with pytest.raises(MemoryContractError, match=r"1,001 bytes .* 1 over the budget of 1,000"):
-        budget.enforce([entry("statistics", 1001)], 0)
+        budget.enforce([entry("statistics", 1001)], {}, 0)
 
 
 def test_a_budget_under_one_exemplar():
