@@ -155,7 +155,7 @@ def test_no_boundary_is_over_its_budget_nor_short_of_it(config):
         limits = Limits(config["total"], config["per_class"], room, config["quota"], max(classes, 1))
         memory.update(new, limits, generator, flat)
         if room is not None and room.bytes:
-            budget.enforce(ledger(model), index)
+            budget.enforce(ledger(model), {}, index)
         elif room is not None:
             assert len(memory) == 0  # the model alone fills the budget, or more
         check_counts(config, memory, room, candidates, max(classes, 1))

@@ -65,7 +65,7 @@ def test_every_boundary_of_every_stream_is_within_its_budget(codec, selection, b
         y = torch.tensor(classes)[torch.randint(0, len(classes), (n,), generator=generator)]
         x = torch.randint(0, 256, (n, 1, 8, 8), generator=generator).to(torch.uint8)
         held = learn(recipe, index, held, Samples(x, y)).held
-        recipe.budget.enforce(held.entries, index)
+        recipe.budget.enforce(held.entries, {}, index)
 
 
 FIVE = {"data": "digits", "training": {"epochs": 1}}
