@@ -124,6 +124,7 @@ class Scenario:
     evaluate: Evaluate
     seed: int
     device: Literal["auto", "cpu", "cuda"]
+    document: Document = field(repr=False)
     folder: Path | None = field(repr=False)
     source: DataSource = field(repr=False)
     labels: Labels = field(repr=False)
@@ -132,13 +133,13 @@ class Scenario:
 
     @classmethod
     def load(
-        cls, scenario: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), **changes: Any
+        cls, scenario: str | Path | Mapping[str, Any] | Scenario, overrides: Sequence[str] = (), **changes: Any
     ) -> Scenario:
         """Read and check a scenario.
 
         Args:
-            scenario: a YAML file, or the same keys as a mapping.  From Python, ``data`` may be a data source or
-                :class:`DataSet`, ``strategy`` a :class:`Strategy` class or object.
+            scenario: a YAML file, the same keys as a mapping, or a scenario to change.  From Python, ``data`` may
+                be a data source or :class:`DataSet`, ``strategy`` a :class:`Strategy` class or object.
             overrides: assignments ``a.b=value``, as of ``--set``.
             changes: keys to replace; ``seed=1``, or ``**{"stream.step": 5}``.
 
@@ -146,7 +147,9 @@ class Scenario:
             ConfigError: anything is wrong.
         """
         try:
-            if isinstance(scenario, Mapping):
+            if isinstance(scenario, Scenario):
+                document, folder, name = scenario.document.copy(), scenario.folder, scenario.name
+            elif isinstance(scenario, Mapping):
                 document, folder, name = Document(dict(scenario), "scenario"), None, "scenario"
             else:
                 path = Path(scenario)
@@ -159,7 +162,7 @@ class Scenario:
         except SourceError as error:
             raise ConfigError(str(error)) from None
         try:
-            return _Check(document.tree, folder, name).scenario()
+            return _Check(document, folder, name).scenario()
         except Problems as error:
             raise ConfigError("\n".join(document.locate(p) for p in error.problems)) from None
 
@@ -220,8 +223,9 @@ def recipe_of(scenario: Scenario) -> Recipe:
 class _Check:
     """The steps from a tree of plain data (and, from Python, objects) to a scenario."""
 
-    def __init__(self, tree: dict[str, Any], folder: Path | None, name: str) -> None:
-        self.folder, self.source = folder, None
+    def __init__(self, document: Document, folder: Path | None, name: str) -> None:
+        self.document, self.folder, self.source = document, folder, None
+        tree = document.tree
         if hasattr(tree.get("data"), "load"):  # a data source object
             self.source = tree["data"]
             tree = {**tree, "data": "digits"}  # stands in while the other keys are checked
@@ -249,6 +253,7 @@ class _Check:
             evaluate=Evaluate(**self.keys["evaluate"]),
             seed=self.keys["seed"],
             device=self.keys["device"],
+            document=self.document,
             folder=self.folder,
             source=source,
             labels=labels,

@@ -16,7 +16,7 @@ from cl_engine.isolated import learn_in_process
 from cl_engine.learning import HeldState, learn, rebuild
 from cl_engine.memory.ledger import MemoryContractError
 from cl_engine.record import RunRecord, accuracy_facts, memory_facts, result_of
-from cl_engine.store import ResumeError, RunDirectory
+from cl_engine.store import ResumeError, RunDirectory, writing
 from cl_engine.stream import Curve, Stream
 
 
@@ -57,8 +57,7 @@ def run(
         StoreError: the run directory cannot be written or resumed.
     """
     if not isinstance(scenario, Scenario) or changes:
-        given = scenario.to_dict() if isinstance(scenario, Scenario) else scenario
-        scenario = Scenario.load(given, **changes)
+        scenario = Scenario.load(scenario, **changes)
     if out is None:
         return RunRecord(_run(scenario, None, None, [], reporter))
     identity = {"run": scenario.id, "fingerprint": scenario.plan.fingerprint}
@@ -135,7 +134,8 @@ def _keep_source(scenario: Scenario, directory: Path) -> None:
     """Put a user's strategy module beside ``config.yaml``, so that the directory re-creates its run."""
     source = getattr(sys.modules.get(scenario.strategy_class.__module__), "__file__", None)
     if source and scenario.folder and Path(source).parent == scenario.folder:
-        shutil.copy(source, directory)
+        with writing(directory):
+            shutil.copy(source, directory)
 
 
 __all__: Sequence[str] = ["MemoryContractError", "Reporter", "ResumeError", "run"]

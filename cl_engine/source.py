@@ -38,6 +38,10 @@ class Document:
     places: dict[Where, str] = field(default_factory=dict)
     key_places: dict[Where, str] = field(default_factory=dict)
 
+    def copy(self) -> Document:
+        """Return a copy to override; what the tree holds is shared until it is replaced."""
+        return Document(dict(self.tree), self.origin, dict(self.places), dict(self.key_places))
+
     def locate(self, problem: Problem) -> str:
         """Return ``FILE:LINE:COL: key: what`` for a problem; the nearest enclosing key where it has none."""
         where = problem.where

@@ -131,12 +131,12 @@ class RunDirectory:
         Raises:
             ResumeError: the checkpoint is damaged or belongs to another run.
         """
-        for stale in self.path.glob("*.new"):
-            stale.unlink()
-        if not (self.path / STATE).exists():
-            with contextlib.suppress(FileNotFoundError):
-                (self.path / LINES).unlink()
-            return None
+        with writing(self.path):
+            for stale in self.path.glob("*.new"):
+                stale.unlink()
+            if not (self.path / STATE).exists():
+                (self.path / LINES).unlink(missing_ok=True)
+                return None
         entry = self._matching_entry()
         count = int(entry["experience"]) + 1
         if self._lines_digest(count) != entry["lines_sha256"]:

@@ -78,6 +78,19 @@ def test_same_seed_same_bits_whatever_the_global_generators_say(tmp_path):
     assert other.to_dict()["stream"]["fingerprint"] != first.to_dict()["stream"]["fingerprint"]
 
 
+def test_a_loaded_scenario_can_be_changed_and_keeps_its_objects():
+    from cl_engine.data.digits import Digits
+    from cl_engine.strategies.ncm import NCM
+
+    scenario = Scenario.load({"data": Digits().load(), "strategy": NCM})
+    assert cl_engine.run(scenario).metrics == cl_engine.run({"data": "digits", "strategy": "ncm"}).metrics
+    changed = Scenario.load(scenario, seed=5)
+    assert changed.stream["seed"] == 5
+    assert scenario.stream["seed"] == 0
+    assert cl_engine.run(scenario, **{"stream.step": 5}).to_dict()["config"]["stream"]["step"] == 5
+    assert "step" not in scenario.document.tree.get("stream", {})
+
+
 def test_the_plan_ignores_what_is_not_about_the_stream():
     prints = {
         Scenario.load({**FIVE, "strategy": s, **more}).plan.fingerprint

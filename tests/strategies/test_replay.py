@@ -28,7 +28,7 @@ def test_the_contract_is_kept(selection, codec):
     check_strategy(Replay, selection=selection, codec=codec, total=20, backbone=backbone_for(codec))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     codec=st.sampled_from(list(KINDS)),
     selection=st.sampled_from(SELECTIONS),
