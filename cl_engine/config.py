@@ -326,7 +326,7 @@ class _Check:
 
     def _plan(self, stream: Mapping[str, Any], labels: Labels) -> StreamPlan:
         given = self.tree.get("stream", "class-incremental")
-        kind = given["kind"] if isinstance(given, Mapping) else given
+        kind = given.get("kind", stream["kind"]) if isinstance(given, Mapping) else given
         family = kind if callable(kind) else load("streams", kind, self.folder)
         common = options_model(every_stream).model_fields
         own = {k: v for k, v in stream.items() if k != "kind" and k not in common}

@@ -193,7 +193,7 @@ def validate(
         optional = given is None and info.default is None
         if nested_in and not optional and (name in options or not info.is_required()):
             try:
-                values[name] = _nested(nested_in, given, folder)
+                values[name] = _nested(nested_in, given, info.default, folder)
             except Problems as nested:
                 for p in nested.problems:
                     where = (name, *p.where)
@@ -210,8 +210,10 @@ def validate(
     return values
 
 
-def _nested(marker: Part | Section, value: object, folder: Path | None) -> dict[str, Any]:
+def _nested(marker: Part | Section, value: object, default: object, folder: Path | None) -> dict[str, Any]:
     if isinstance(marker, Part):
+        if isinstance(value, Mapping) and "kind" not in value and isinstance(default, str):
+            value = {"kind": default, **value}
         return resolve(marker.package, value, folder)
     if not isinstance(value, Mapping):
         raise Problems([Problem((), f"got {shown(value)}; allowed: a mapping of options")])
