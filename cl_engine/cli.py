@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import os
@@ -74,15 +75,16 @@ def run(
     from cl_engine.engine import run as run_scenario
     from cl_engine.progress import Progress
 
-    scenario = _load(file, overrides)
     progress = Progress()
     try:
-        record = run_scenario(scenario, out=out, resume=resume, reporter=progress)
+        with contextlib.redirect_stdout(sys.stderr):  # a strategy may print; results stand alone
+            record = run_scenario(_load(file, overrides), out=out, resume=resume, reporter=progress)
     except KeyboardInterrupt:
         progress.close()
         again = shlex.join(["cl-engine", *(a for a in sys.argv[1:] if a != "--resume"), "--resume"])
-        _complain(f"interrupted; finished experiences are kept in {progress.directory}; continue with: {again}")
-        raise typer.Exit(INTERRUPTED) from None
+        where = f"; finished experiences are kept in {progress.directory}" if progress.directory else ""
+        _complain(f"interrupted{where}; continue with: {again}")
+        sys.exit(INTERRUPTED)
     finally:
         progress.close()
     if as_json:
@@ -166,7 +168,8 @@ def budget(
     if file is not None:
         from cl_engine.planner import memory_table, plan_memory
 
-        plan = plan_memory(_load(file, overrides))
+        with contextlib.redirect_stdout(sys.stderr):
+            plan = plan_memory(_load(file, overrides))
         print(json.dumps(plan) if as_json else memory_table(plan))
         return
     from cl_engine.memory.memo_tables import memo_tables
@@ -217,6 +220,8 @@ def _status() -> int:
     try:
         status = typer.main.get_command(app).main(prog_name="cl-engine", standalone_mode=False)
         sys.stdout.flush()
+        if status == INTERRUPTED:
+            _complain("interrupted")
         return status if isinstance(status, int) else DONE
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")
@@ -269,7 +274,8 @@ def _load(file: str, overrides: list[str] | None) -> Scenario:
     from cl_engine.config import Scenario
     from cl_engine.scenarios.shipped import find
 
-    return Scenario.load(find(file), overrides or [])
+    with contextlib.redirect_stdout(sys.stderr):  # a user's module may print when it is imported
+        return Scenario.load(find(file), overrides or [])
 
 
 def _print_results(record: RunRecord, file: str, out: Path) -> None:
@@ -278,7 +284,7 @@ def _print_results(record: RunRecord, file: str, out: Path) -> None:
 
     result = record.to_dict()
     print(f"\n{summary(result)}")
-    peers = finished_runs(out, result["stream"]["fingerprint"])
+    peers = finished_runs(out, result)
     if len(peers) > 1:
         print(f"\nall runs of this stream in {out}\n{comparison(peers)}")
     used = result["config"]["strategy"]["kind"]

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import AfterValidator, Field
 
-from cl_engine.data.samples import DataError, DataSet, DataSource, Labels
+from cl_engine.data.samples import DataError, DataSource, Labels
 from cl_engine.learning import Recipe, begin, exposures, fixed_exemplars, rebuild
 from cl_engine.memory.budget import Budget, MemoryOptions
 from cl_engine.memory.reference import reference, reference_bytes
@@ -124,6 +125,7 @@ class Scenario:
     evaluate: Evaluate
     seed: int
     device: Literal["auto", "cpu", "cuda"]
+    derived: frozenset[str] = field(repr=False)
     document: Document = field(repr=False)
     folder: Path | None = field(repr=False)
     source: DataSource = field(repr=False)
@@ -167,9 +169,12 @@ class Scenario:
             raise ConfigError("\n".join(document.locate(p) for p in error.problems)) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the resolved scenario as plain data; loading it again gives the same scenario."""
+        """Return the resolved scenario as plain data; loading it again gives the same scenario.
+
+        Seeds that follow from the root seed are left out.
+        """
         sections = {key: dataclasses.asdict(getattr(self, key)) for key in ("memory", "training", "evaluate")}
-        parts = {key: getattr(self, key) for key in ("data", "stream", "strategy")}
+        parts = {"data": self.data, "stream": _without(self.stream, self.derived), "strategy": self.strategy}
         return {"name": self.name, **parts, **sections, "seed": self.seed, "device": self.device}
 
     @property
@@ -196,6 +201,20 @@ class Scenario:
         return reference_bytes(options, self.labels.shape, new, self.memory.counted)
 
 
+def data_identity(source: DataSource) -> str | None:
+    """Return a digest of the data where its options alone do not determine it, else None."""
+    identity = getattr(source, "identity", None)
+    return str(identity()) if identity else None
+
+
+def code_identity(strategy_class: type[Strategy]) -> str | None:
+    """Return the SHA-256 of a user's strategy module; None for the package's own and for what has no file."""
+    source = getattr(sys.modules.get(strategy_class.__module__), "__file__", None)
+    if strategy_class.__module__.startswith("cl_engine.") or not source:
+        return None
+    return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+
+
 def recipe_of(scenario: Scenario) -> Recipe:
     """Return what the scenario's strategy is built and rebuilt from, with ``exemplars: fixed`` worked out."""
     device = scenario.device
@@ -220,6 +239,13 @@ def recipe_of(scenario: Scenario) -> Recipe:
     return dataclasses.replace(recipe, budget=fixed)
 
 
+def _without(stream: Mapping[str, Any], derived: frozenset[str]) -> dict[str, Any]:
+    """Leave out the seeds that follow from the root seed, so that they still do when that is changed."""
+    kept = {k: v for k, v in stream.items() if not (k == "seed" and k in derived)}
+    modifiers = {name: {k: v for k, v in kept[name].items() if k != "seed"} for name in derived - {"seed"}}
+    return {**kept, **modifiers}
+
+
 class _Check:
     """The steps from a tree of plain data (and, from Python, objects) to a scenario."""
 
@@ -236,10 +262,11 @@ class _Check:
             tree = {**tree, "strategy": {"kind": strategy}}
         self.tree = tree
         self.keys = validate(_keys, tree, folder)
+        self._plain("strategy", tree)
         self.name = self.keys["name"] or name
 
     def scenario(self) -> Scenario:
-        stream, strategy_class = self._stream(), self._strategy_class()
+        (stream, derived), strategy_class = self._stream(), self._strategy_class()
         self._device()
         source = self.source or self._source()
         labels = self._labels(source)
@@ -253,6 +280,7 @@ class _Check:
             evaluate=Evaluate(**self.keys["evaluate"]),
             seed=self.keys["seed"],
             device=self.keys["device"],
+            derived=derived,
             document=self.document,
             folder=self.folder,
             source=source,
@@ -263,20 +291,31 @@ class _Check:
         self._budget_and_strategy(scenario)
         return scenario
 
-    def _stream(self) -> dict[str, Any]:
+    def _plain(self, key: str, tree: Mapping[str, Any]) -> None:
+        """Refuse options that a run directory cannot hold; make tuples lists, as they come back from there."""
+        try:
+            self.keys[key] = json.loads(json.dumps(self.keys[key], allow_nan=False))
+        except (TypeError, ValueError) as error:
+            what = f"an option is no plain data: {one_line(error)}; allowed: what YAML can hold"
+            raise Problems([Problem((key,), what)]) from None
+
+    def _stream(self) -> tuple[dict[str, Any], frozenset[str]]:
         given, stream = self.tree.get("stream"), self.keys["stream"]
         given = given if isinstance(given, Mapping) else {}
+        derived = set()
         if "seed" in stream and "seed" not in given:
             stream = {**stream, "seed": self.keys["seed"]}
+            derived.add("seed")
         for name in MODIFIERS:  # a modifier's seed is that of its stream, unless it names one
             if stream[name] is not None and "seed" not in given[name]:
                 stream = {**stream, name: {**stream[name], "seed": stream.get("seed", self.keys["seed"])}}
+                derived.add(name)
         if self.keys["evaluate"]["every"] != "experience" and stream["delivery"] == "offline":
             what = (
                 "an offline stream delivers an experience at once; allowed: experience, or stream.delivery: online"
             )
             raise Problems([Problem(("evaluate", "every"), what)])
-        return dict(stream)
+        return dict(stream), frozenset(derived)
 
     def _strategy_class(self) -> type[Strategy]:
         given = self.tree["strategy"]
@@ -322,7 +361,7 @@ class _Check:
     def _data(self, source: DataSource) -> dict[str, Any]:
         if self.source is None:
             return dict(self.keys["data"])
-        return {"kind": "object", "sha256": source.digest if isinstance(source, DataSet) else type(source).__name__}
+        return {"kind": "object", "sha256": data_identity(source) or source.load().identity()}
 
     def _plan(self, stream: Mapping[str, Any], labels: Labels) -> StreamPlan:
         given = self.tree.get("stream", "class-incremental")

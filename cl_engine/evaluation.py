@@ -91,7 +91,7 @@ class Evaluator:
         correct = torch.zeros(self.classes, dtype=torch.int64, device=self.device)
         with isolated(0, "predict"):
             for batch in test.batches(BATCH):
-                x, y = batch.x.to(self.device), batch.y.to(self.device)
+                x, y = batch.x.to(self.device, copy=True), batch.y.to(self.device)  # predict may overwrite it
                 scores = _checked(strategy, strategy.predict(x), len(x), columns)[:, :exposed]
                 if self.group_of is not None:
                     elsewhere = self.group_of[:exposed] != self.group_of[y][:, None]

@@ -29,6 +29,7 @@ from cl_engine.memory.budget import Budget
 from cl_engine.memory.ledger import Entry, MemoryContractError
 from cl_engine.parts import load, spelled
 from cl_engine.scenarios.delivery import Delivery
+from cl_engine.store import StoreError, writing
 from cl_engine.strategies.task import Exposure, HiddenError
 from cl_engine.training import DivergedError, Training
 
@@ -66,7 +67,8 @@ def learn_in_process(
         raise ProcessError(f"memory.audit: process needs a strategy that can be imported; {kind} cannot")
     with tempfile.TemporaryDirectory(prefix="cl-engine-") as name:
         work = Path(name)
-        _write_job(work, kind, recipe, index, held, samples, delivery)
+        with writing(work):
+            _write_job(work, kind, recipe, index, held, samples, delivery)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         child = subprocess.Popen(
             [sys.executable, "-m", "cl_engine.isolated", name],
@@ -74,6 +76,7 @@ def learn_in_process(
             stdout=2 if hasattr(sys.stderr, "fileno") else subprocess.DEVNULL,  # ours is kept for results
             env=environment,
             cwd=name,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which ends the child
         )
         try:
             status = child.wait()
@@ -160,13 +163,14 @@ def _child(work: Path) -> None:
     except tuple(KNOWN_ERRORS.values()) as error:
         (work / OUTCOME).write_text(json.dumps({"error": type(error).__name__, "message": str(error)}))
         return
-    save_file(learned.held.tensors, work / LEARNED)
     outcome = {
         "entries": [e.plain() for e in learned.held.entries],
         "transient": learned.transient,
         "notes": learned.notes,
     }
-    (work / OUTCOME).write_text(json.dumps(outcome))
+    with writing(work):
+        save_file(learned.held.tensors, work / LEARNED)
+        (work / OUTCOME).write_text(json.dumps(outcome))
 
 
 def _budget(plain: dict[str, Any]) -> Budget:
@@ -176,8 +180,9 @@ def _budget(plain: dict[str, Any]) -> Budget:
 
 
 def _keep(work: Path, stop: int, held: HeldState) -> None:
-    save_file(held.tensors, work / f"{stop}.safetensors")
-    (work / f"{stop}.json").write_text(json.dumps([e.plain() for e in held.entries]))
+    with writing(work):
+        save_file(held.tensors, work / f"{stop}.safetensors")
+        (work / f"{stop}.json").write_text(json.dumps([e.plain() for e in held.entries]))
 
 
 def _end_with_parent() -> None:
@@ -188,8 +193,9 @@ def _end_with_parent() -> None:
 if __name__ == "__main__":
     try:
         _child(Path(sys.argv[1]))
-    except KeyboardInterrupt:
-        os._exit(130)
+    except StoreError as error:
+        print(f"cl-engine: {error}", file=sys.stderr)
+        sys.exit(1)
     except Exception:
         traceback.print_exc()
         sys.exit(1)

@@ -6,6 +6,8 @@ and from the bytes that were held; what it holds afterwards is all that goes on.
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -26,6 +28,8 @@ from cl_engine.scenarios.plan import StreamPlan, class_ids, exposure_order
 from cl_engine.strategies.strategy import Strategy
 from cl_engine.strategies.task import Exposure, Task
 from cl_engine.training import Training
+
+STRUCTURE = "#structure"  # no attribute of a module can be called that
 
 
 class HeldState(NamedTuple):
@@ -95,20 +99,25 @@ def rebuild(recipe: Recipe, experiences: int, held: HeldState | None = None) -> 
     Raises:
         MemoryContractError: the state does not fit what ``begin`` builds.
     """
-    strategy = recipe.strategy_class(**recipe.options)
+    strategy = recipe.strategy_class(**copy.deepcopy(dict(recipe.options)))  # a mutable option is no hiding place
     for index in range(experiences):
         begin(strategy, recipe.task(index))
     if held is None:
         return strategy
-    tensors, known = unpack(held.tensors), strategy.state_dict()
-    for entry in held.entries:  # what `learn` held for the first time
-        owner, _, name = entry.name.rpartition(".")
-        if entry.name in tensors and entry.name not in known and entry.kind not in ("parameters", "buffers"):
-            module = strategy.get_submodule(owner)
-            if isinstance(module, Held):
-                module.hold(name, tensors[entry.name].to(recipe.device), kind=entry.kind)
+    tensors = unpack(held.tensors, held.entries, recipe.model_dtype)
+    late = json.loads(tensors.pop(STRUCTURE).numpy().tobytes()) if STRUCTURE in tensors else {}
+    for name, kind in late.items():  # what `learn` held and `begin` does not declare
+        owner, _, own_name = name.rpartition(".")
+        module = strategy.get_submodule(owner)
+        assert isinstance(module, Held)
+        module.hold(own_name, tensors[name].to(recipe.device), kind=kind)
+    strategy.undeclared = frozenset(late)
     try:
         strategy.load_state_dict(tensors, strict=True)
+        loaded = strategy.state_dict()
+        for name, tensor in tensors.items():
+            if loaded[name].dtype != tensor.dtype:
+                raise RuntimeError(f"{name} is {tensor.dtype}, where begin() makes {loaded[name].dtype}")
     except RuntimeError as error:
         raise MemoryContractError(
             f"{type(strategy).__name__}.begin() does not rebuild what is held: {' '.join(str(error).split())}; "
@@ -160,20 +169,43 @@ def learn(
     if progress is not None:
         task.progress = progress
     begin(strategy, task)
+    declared = declared_names(strategy)
     samples, start = samples.to(recipe.device), 0
     with isolated(recipe.seed, f"learn/{index}"):
         for stop in delivery.stops if delivery else [len(samples)] if len(samples) else []:
             strategy.learn(task, samples[start:stop])
             if delivery and stop in delivery.evaluate and snapshot:
-                snapshot(stop, hold(strategy, recipe.model_dtype))
+                snapshot(stop, hold(strategy, declared, recipe.model_dtype))
             if task.online:
                 task.progress(f"{stop}/{len(samples)} samples")
             start = stop
-    return Learned(hold(strategy, recipe.model_dtype), task.transient, strategy.notes)
+    return Learned(hold(strategy, declared, recipe.model_dtype), task.transient, strategy.notes)
 
 
-def hold(strategy: Strategy, model_dtype: ModelDtype = "float32") -> HeldState:
-    """Copy what a strategy holds off it, the model as ``model_dtype``."""
-    entries = ledger(strategy)
-    tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in strategy.state_dict().items()}
+def declared_names(strategy: Strategy) -> frozenset[str]:
+    """Return the names of the state that ``begin`` declared, for a strategy that has just begun."""
+    return frozenset(strategy.state_dict()) - strategy.undeclared
+
+
+def hold(strategy: Strategy, declared: frozenset[str], model_dtype: ModelDtype = "float32") -> HeldState:
+    """Copy what a strategy holds off it, the model as ``model_dtype``.
+
+    Tensors that ``learn`` held without a declaration in ``begin`` are allowed, but a rebuilt strategy must be told
+    their names and kinds; that is information which survives, so it is held, and charged, as a tensor itself.
+    """
+    state = strategy.state_dict()
+    entries = ledger(strategy, state)
+    tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.items()}
+    late = {
+        e.name: e.kind for e in entries if e.name in state and e.name not in declared and _is_held(strategy, e.name)
+    }
+    if late:
+        tensors[STRUCTURE] = torch.frombuffer(bytearray(json.dumps(late).encode()), dtype=torch.uint8)
+        entries.append(Entry("structure", STRUCTURE, (len(tensors[STRUCTURE]),), "uint8", len(tensors[STRUCTURE])))
     return HeldState(pack(tensors, entries, model_dtype), packed_entries(entries, model_dtype))
+
+
+def _is_held(strategy: Strategy, name: str) -> bool:
+    owner, _, own_name = name.rpartition(".")
+    module = strategy.get_submodule(owner)
+    return isinstance(module, Held) and own_name in module._held_kinds

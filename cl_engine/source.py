@@ -75,6 +75,7 @@ class Document:
                 below = {"kind": below}
             elif below is None:
                 below = {}
+                self.places[tuple(keys[: depth + 1])] = origin
             elif not isinstance(below, Mapping):
                 prefix = ".".join(keys[: depth + 1])
                 raise SourceError(f"{origin}: {prefix} is {shown(below)} and has no keys")
@@ -102,6 +103,8 @@ def read(path: Path) -> Document:
         raise SourceError(f"{path}: there is no such file") from None
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: byte {error.start} is not UTF-8; allowed: a text file") from None
+    except SourceError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SourceError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return parse(text, str(path))
@@ -215,3 +218,18 @@ class _Builder:
             if kind == "float":
                 return loader.construct_yaml_float(node)
         raise SourceError(f"{self.place(node.start_mark)}: {shown(text)} is no plain {kind}")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what :class:`_Loader` would not read back as a text."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def dump(tree: Mapping[str, Any]) -> str:
+    """Return plain data as YAML that :func:`parse` reads back to the same.
+
+    >>> parse(dump({"name": "1e3"}), "a.yaml").tree
+    {'name': '1e3'}
+    """
+    return yaml.dump(dict(tree), Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -17,16 +17,16 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from cl_engine.learning import HeldState
 from cl_engine.memory.ledger import Entry
+from cl_engine.source import dump
 
 FORMAT = 1
 CONFIG, LINES, STATE, INDEX, RESULT, LOCK = (
@@ -54,7 +54,7 @@ class RunDirectory:
         StoreError: it cannot be created, or another process is writing it.
     """
 
-    def __init__(self, path: Path, identity: dict[str, str]) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, str | None]) -> None:
         self.path, self.identity = path, identity
         self._committed: dict[str, Any] | None = None
         with writing(path):
@@ -70,14 +70,21 @@ class RunDirectory:
         """Whether a run was begun here."""
         return (self.path / CONFIG).exists()
 
-    @property
     def finished(self) -> dict[str, Any] | None:
-        """The result of a finished run, or None."""
+        """Return the result of a finished run, or None.
+
+        Raises:
+            ResumeError: it was another run's: its data or its strategy's code differs.
+        """
         try:
             result = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
-            return result if isinstance(result, dict) and result.get("status") == "done" else None
-        except (OSError, ValueError):
+            if result["status"] != "done" or not {"metrics", "memory", "accuracy", "stream"} <= set(result):
+                return None
+            self._check_identity(result["identity"], RESULT)
+        except (OSError, ValueError, KeyError, TypeError):
             return None
+        found: dict[str, Any] = result
+        return found
 
     def set_aside(self) -> Path:
         """Move an earlier run's files to ``<directory>.1``, ``.2``, ... and return where they went."""
@@ -93,7 +100,7 @@ class RunDirectory:
 
     def start(self, config: dict[str, Any]) -> None:
         """Write the resolved configuration."""
-        self._replace(CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode())
+        self._replace(CONFIG, dump(config).encode())
 
     def commit(self, experience: int, held: HeldState, line: dict[str, Any]) -> None:
         """Make an experience's record and state durable, in that order.
@@ -135,6 +142,7 @@ class RunDirectory:
             for stale in self.path.glob("*.new"):
                 stale.unlink()
             if not (self.path / STATE).exists():
+                self._check_nothing_was_committed()
                 (self.path / LINES).unlink(missing_ok=True)
                 return None
         entry = self._matching_entry()
@@ -152,26 +160,38 @@ class RunDirectory:
         entries = [Entry.of(e) for e in records[-1]["entries"]]
         return HeldState(tensors, entries), records
 
-    def _matching_entry(self) -> dict[str, Any]:
+    def _check_nothing_was_committed(self) -> None:
+        """Refuse a directory whose checkpoint is gone; before the first commit there is none."""
+        if (self.path / INDEX).exists() and len(self._index()) > 1:
+            raise ResumeError(f"{self.path / STATE}: is missing, so the run cannot be continued")
+
+    def _index(self) -> dict[str, dict[str, Any]]:
+        """Return the checkpoints that the index names, by their digest."""
         try:
             index = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
             entries = {e["sha256"]: e for e in index["checkpoints"]}
-            for key in ("experience", "lines_sha256"):
-                assert all(key in e for e in entries.values())
+            assert all(isinstance(e["experience"], int) and e["lines_sha256"] for e in entries.values())
         except (OSError, ValueError, KeyError, TypeError, AssertionError):
             raise ResumeError(
                 f"{self.path / INDEX}: is missing or damaged, so the checkpoint cannot be checked"
             ) from None
         if index.get("format") != FORMAT:
             raise ResumeError(f"{self.path / INDEX}: format {index.get('format')!r}; this version reads {FORMAT}")
-        for key, value in self.identity.items():
-            if index.get(key) != value:
-                raise ResumeError(f"{self.path / INDEX}: belongs to another run: its {key} differs")
+        self._check_identity(index, INDEX)
+        return entries
+
+    def _matching_entry(self) -> dict[str, Any]:
+        entries = self._index()
         digest = _file_digest(self.path / STATE)
         if digest not in entries:
             raise ResumeError(f"{self.path / STATE}: does not match its checksum; it is damaged or foreign")
         found: dict[str, Any] = entries[digest]
         return found
+
+    def _check_identity(self, found: Mapping[str, Any], file: str) -> None:
+        for key, value in self.identity.items():
+            if found.get(key) != value:
+                raise ResumeError(f"{self.path / file}: belongs to another run: its {key} differs")
 
     def _lines_digest(self, count: int) -> str:
         try:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
-from cl_engine.learning import HeldState, Recipe, begin, hold, learn, rebuild
+from cl_engine.learning import STRUCTURE, HeldState, Recipe, begin, declared_names, hold, learn, rebuild
 from cl_engine.memory.ledger import ledger
 from cl_engine.parts import Problems, one_line, validate
-from cl_engine.randomness import torch_generator
+from cl_engine.randomness import isolated, torch_generator
 from cl_engine.strategies.strategy import Strategy
 from cl_engine.strategies.task import Exposure
 from cl_engine.training import Training
@@ -105,9 +106,10 @@ def survives_rebuilding(recipe: Recipe) -> Iterator[str]:
         live = rebuild(recipe, index, held)
         task, samples = recipe.task(index), _samples(index)
         begin(live, task)
+        declared = declared_names(live)
         live.learn(task, samples)
         live.eval()
-        held = hold(live)
+        held = _as_saved(hold(live, declared))
         rebuilt = rebuild(recipe, index + 1, held)
         with torch.no_grad():
             same = _close(live.predict(samples.x), rebuilt.predict(samples.x))
@@ -140,17 +142,44 @@ def predicts(recipe: Recipe) -> Iterator[str]:
             yield "predict() returned scores that are not finite"
         if not _close(scores, torch.cat([strategy.predict(part) for part in torch.split(x, 5)])):
             yield "predict() depends on which samples share a batch; is a layer in training mode?"
-    for name in _differing(held.tensors, hold(strategy).tensors):
-        yield f"predict() changed {name}, which is held"
+    for name in _differing(held.tensors, hold(strategy, frozenset(strategy.state_dict())).tensors):
+        if name != STRUCTURE:
+            yield f"predict() changed {name}, which is held"
 
 
 def lists_its_state(recipe: Recipe) -> Iterator[str]:
     """List what is held."""
-    strategy = rebuild(recipe, len(CLASSES), _learn_all(recipe))
-    ledger(strategy)
-    for name, value in vars(strategy).items():
-        if isinstance(value, Tensor) and value.numel() > 1 and name not in strategy.state_dict():
+    held = _learn_all(recipe)
+    begun, task = rebuild(recipe, 1), recipe.task(1)
+    begin(begun, task)
+    before = {name: value.clone() for name, value in _loose_tensors(begun).items()}
+    begun.learn(task, _samples(1))
+    for name, value in _loose_tensors(begun).items():
+        if name not in before or not _same(before[name], value):
             yield f"self.{name} is a tensor outside state_dict() and will not survive; use self.hold({name!r}, ...)"
+    ledger(rebuild(recipe, len(CLASSES), held))
+
+
+def carries_nothing(recipe: Recipe) -> Iterator[str]:
+    """Learn on without being rebuilt, which must make no difference."""
+    live = rebuild(recipe, 0)
+    for index in range(len(CLASSES)):
+        task = recipe.task(index)
+        begin(live, task)
+        with isolated(recipe.seed, f"learn/{index}"):
+            live.learn(task, _samples(index))
+        live.eval()
+    for name in _differing(dict(live.state_dict()), _learn_all(recipe).tensors):
+        if name != STRUCTURE:
+            yield (
+                f"{name} depends on something that learn() kept outside state_dict(); it is gone when the "
+                "strategy is rebuilt between experiences"
+            )
+
+
+def _loose_tensors(strategy: Strategy) -> dict[str, Tensor]:
+    known = set(strategy.state_dict())
+    return {n: v for n, v in vars(strategy).items() if isinstance(v, Tensor) and v.numel() > 1 and n not in known}
 
 
 def leaves_random_state_alone(recipe: Recipe) -> Iterator[str]:
@@ -167,13 +196,26 @@ CHECKS: list[Callable[[Recipe], Iterator[str]]] = [
     repeats,
     predicts,
     lists_its_state,
+    carries_nothing,
     leaves_random_state_alone,
 ]
 
 
 def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    same = {n for n in a.keys() & b.keys() if isinstance(a[n], Tensor) and torch.equal(a[n], b[n])}
+    same = {n for n in a.keys() & b.keys() if isinstance(a[n], Tensor) and _same(a[n], b[n])}
     return sorted((a.keys() | b.keys()) - same)
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Compare to the bit, NaN included."""
+    if (a.shape, a.dtype) != (b.shape, b.dtype):
+        return False
+    return a.dtype == b.dtype and save({"x": a.contiguous()}) == save({"x": b.contiguous()})
+
+
+def _as_saved(held: HeldState) -> HeldState:
+    """Send what is held through the format of a checkpoint."""
+    return held._replace(tensors=load(save(held.tensors)))
 
 
 def _close(a: Tensor, b: Tensor) -> bool:

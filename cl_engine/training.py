@@ -26,14 +26,14 @@ class DivergedError(RuntimeError):
 class Training:
     """The `training` section of a scenario; read by strategies that train by gradient descent."""
 
-    epochs: Annotated[int, Field(ge=1, description="passes over the samples of an experience")] = 20
-    batch_size: Annotated[int, Field(ge=1, description="samples of one step")] = 64
-    lr: Annotated[float, Field(gt=0, description="learning rate at the start of an experience")] = 0.05
+    epochs: Annotated[int, Field(ge=1, le=10**9, description="passes over the samples of an experience")] = 20
+    batch_size: Annotated[int, Field(ge=1, le=10**9, description="samples of one step")] = 64
+    lr: Annotated[float, Field(gt=0, le=1e9, description="learning rate at the start of an experience")] = 0.05
     optimizer: Annotated[
         Literal["sgd", "adam"], Field(description="SGD with momentum, or Adam; made new for each experience")
     ] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD; Adam ignores it")] = 0.9
-    weight_decay: Annotated[float, Field(ge=0, description="L2 penalty in the gradient")] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=1e9, description="L2 penalty in the gradient")] = 0.0
     schedule: Annotated[
         Literal["constant", "cosine"],
         Field(description="learning rate within an offline experience; cosine ends at 0"),

@@ -82,6 +82,88 @@ class DeclaresLate(Strategy):
         return torch.nn.functional.one_hot(nearest, self.classes).float()
 
 
+class InKind(DeclaresLate):
+    """Tries to carry data in the names of kinds."""
+
+    def learn(self, task, samples):
+        self.hold("tiny", torch.zeros(1), kind=samples.x.numpy().tobytes().hex()[:5000])
+
+
+class InNames(DeclaresLate):
+    """Carries data in the names of empty tensors."""
+
+    def learn(self, task, samples):
+        for number in range(20):
+            self.hold(f"x{samples.x[number].numpy().tobytes().hex()}_{number}", torch.zeros(0))
+
+    def predict(self, x):
+        return torch.zeros(len(x), self.classes)
+
+
+class InShapes(InNames):
+    """Tries to carry data in the lengths of empty tensors."""
+
+    def begin(self, task):
+        super().begin(task)
+        if task.index == 0:
+            self.hold("empty", torch.zeros(0, 1))
+        self.found = tuple(self.empty.shape)
+
+    def learn(self, task, samples):
+        assert self.empty.shape == (0, 1)
+        self.hold("empty", torch.zeros(0, 123456789))
+
+
+class InOptions(InNames):
+    """Tries to carry data in a mutable option."""
+
+    def __init__(self, *, stash: list = []):  # noqa: B006
+        super().__init__()
+        self.stash = stash
+
+    def learn(self, task, samples):
+        assert not self.stash
+        self.stash.append(samples)
+
+
+class ChangesType(InNames):
+    """Holds a tensor in another type than it declared."""
+
+    def begin(self, task):
+        super().begin(task)
+        if task.index == 0:
+            self.hold("sums", torch.zeros(2))
+
+    def learn(self, task, samples):
+        if task.index:
+            assert self.sums.dtype == torch.float64
+            assert self.sums.tolist() == [1e300, 1 / 3]
+        self.sums = torch.tensor([1e300, 1 / 3], dtype=torch.float64)
+
+
+class TwoFaced(InNames):
+    """Shows the ledger less than the checkpoint."""
+
+    calls = 0
+
+    def learn(self, task, samples):
+        pass
+
+    def state_dict(self, *args, **kwargs):
+        TwoFaced.calls += 1
+        state = super().state_dict(*args, **kwargs)
+        return {**state, "more": torch.zeros(5000)} if TwoFaced.calls % 2 else state
+
+
+class Overwrites(Finetune):
+    """Predicts, then overwrites what it was given."""
+
+    def predict(self, x):
+        scores = super().predict(x)
+        x.zero_()
+        return scores
+
+
 class GrowsParametersInLearn(Strategy):
     def learn(self, task, samples):
         self.weight = torch.nn.Parameter(torch.zeros(task.seen_classes, 64))

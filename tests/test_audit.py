@@ -3,8 +3,10 @@
 import pytest
 
 import cl_engine
+import cl_engine.isolated
 from cl_engine import MemoryContractError
 from cl_engine.evaluation import ContractError
+from cl_engine.learning import hold
 from tests import hiding
 
 BASE = {
@@ -56,7 +58,39 @@ def test_state_declared_late_is_held_and_charged():
     record = cl_engine.run({**BASE, "strategy": hiding.DeclaresLate})
     assert record.accuracy["seen"][-1] > 0.95
     kinds = {e["kind"]: e["bytes"] for e in record.memory["entries"][-1]}
-    assert kinds == {"exemplars": 1442 * 64 * 4, "labels": 1442 * 8}
+    said = b'{"known": "exemplars", "labels": "labels"}'
+    assert kinds == {"exemplars": 1442 * 64 * 4, "labels": 1442 * 8, "structure": len(said)}
+
+
+def test_a_kind_is_a_word_not_a_hiding_place():
+    with pytest.raises(ValueError, match="allowed: a short word"):
+        cl_engine.run({**BASE, "strategy": hiding.InKind})
+
+
+def test_names_that_carry_data_are_charged():
+    record = cl_engine.run({**BASE, "strategy": hiding.InNames})
+    assert record.memory["held_bytes"][0] > 20 * 128
+
+
+@pytest.mark.parametrize("strategy", [hiding.InShapes, hiding.InOptions, hiding.ChangesType])
+def test_shapes_options_and_types(strategy):
+    cl_engine.run({**BASE, "strategy": strategy})  # it asserts by itself what it finds
+
+
+def test_the_ledger_and_the_checkpoint_come_from_one_state():
+    strategy = hiding.TwoFaced()
+    for _ in range(4):
+        held = hold(strategy, frozenset())
+        assert sum(e.bytes for e in held.entries) == sum(t.numel() * t.element_size() for t in held.tensors.values())
+
+
+def test_overwriting_the_test_samples_changes_nothing():
+    stream = {"kind": "domain-incremental", "experiences": 2}
+    base = {"data": "digits", "stream": stream, "training": {"epochs": 2}}
+    assert (
+        cl_engine.run(base, strategy=hiding.Overwrites).accuracy
+        == cl_engine.run(base, strategy="finetune").accuracy
+    )
 
 
 def test_state_that_begin_does_not_rebuild_is_refused():

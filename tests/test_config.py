@@ -93,7 +93,7 @@ def test_the_id_tells_scenarios_apart(tmp_path):
         ("seed: 7", "memory: {budget: 10 B}", "a.yaml:9:18: memory.budget: 10 B is less than one exemplar, 68 bytes"),
         ("seed: 7", "memory: {budget: lots}", "a.yaml:9:18: memory.budget: got 'lots'; allowed: bytes such as"),
         ("seed: 7", "memory: {budget: 0 exemplars}", "a.yaml:9:18: memory.budget: got '0 exemplars'"),
-        ("seed: 7", "memory: {policy: ful}", "a.yaml:9:18: memory.policy: got 'ful'; allowed: full or paper"),
+        ("seed: 7", "memory: {policy: ful}", "a.yaml:9:18: memory.policy: got 'ful'; allowed: full, paper or a list"),
         ("seed: 7", "memory: 3", "a.yaml:9:9: memory: got 3; allowed: a mapping"),
         ("seed: 7", "training: {epochs: .inf}", "a.yaml:9:20: training.epochs: got inf"),
         ("seed: 7", "training: {lr: .nan}", "a.yaml:9:16: training.lr: got nan"),

@@ -91,6 +91,32 @@ def test_a_loaded_scenario_can_be_changed_and_keeps_its_objects():
     assert "step" not in scenario.document.tree.get("stream", {})
 
 
+def test_derived_seeds_follow_the_root_seed_however_it_is_changed(tmp_path):
+    base = {"data": "digits", "strategy": "ncm", "stream": {"kind": "blurry", "imbalance": {"ratio": 0.5}}}
+    fresh = Scenario.load(base, seed=1).plan.fingerprint
+    assert Scenario.load(Scenario.load(base), seed=1).plan.fingerprint == fresh
+    assert Scenario.load(Scenario.load(base).to_dict(), seed=1).plan.fingerprint == fresh
+    record = cl_engine.run(base, out=tmp_path)
+    assert Scenario.load(record.directory / "config.yaml", ["seed=1"]).plan.fingerprint == fresh
+
+
+@pytest.mark.parametrize("name", ["1e3", "08", "1.5e3", "true", "null"])
+def test_a_config_reads_back_whatever_its_name(tmp_path, name):
+    (tmp_path / f"{name}.yaml").write_text("data: digits\nstrategy: ncm\n")
+    record = cl_engine.run(tmp_path / f"{name}.yaml", out=tmp_path / "runs")
+    assert Scenario.load(record.directory / "config.yaml").name == name
+
+
+def test_options_that_no_file_can_hold_are_refused():
+    with pytest.raises(cl_engine.ConfigError, match="strategy: an option is no plain data"):
+        Scenario.load({"data": "digits", "strategy": {"kind": Odd, "thing": object()}})
+
+
+class Odd(cl_engine.Strategy):
+    def __init__(self, *, thing=None):
+        super().__init__()
+
+
 def test_the_plan_ignores_what_is_not_about_the_stream():
     prints = {
         Scenario.load({**FIVE, "strategy": s, **more}).plan.fingerprint

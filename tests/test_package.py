@@ -83,6 +83,27 @@ def test_json_is_one_object_on_standard_output_and_nothing_else(tmp_path):
     assert "properties" in json.loads(command("schema").stdout)
 
 
+def test_what_a_strategy_prints_stays_out_of_the_result(tmp_path):
+    (tmp_path / "loud.py").write_text(
+        "from cl_engine.strategies.ncm import NCM\nprint('imported')\n\n\nclass Loud(NCM):\n"
+        "    def learn(self, task, samples):\n        print('learning')\n        super().learn(task, samples)\n"
+    )
+    (tmp_path / "s.yaml").write_text("data: digits\nstrategy: loud:Loud\n")
+    done = command("run", str(tmp_path / "s.yaml"), "--json", "--out", str(tmp_path))
+    assert json.loads(done.stdout)["status"] == "done"
+    assert "learning" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "override", ["strategy.total=1e25", "strategy.total=10000000000000000000000000", "memory.budget=99999999999999999999999",
+                 "memory.budget=999999999999999999 GiB", "training.lr=1e300", "stream.experiences=100000000000000000000"]
+)  # fmt: skip
+def test_numbers_beyond_reason_are_refused(override, tmp_path):
+    done = command("check", "quickstart", "--set", "strategy=replay", "--set", "stream=gcil", "--set", override)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_runs_of_one_stream_are_compared(tmp_path):
     for strategy in ("ncm", "{kind: g-acil, width: 100}"):
         done = command("run", "quickstart", "--set", f"strategy={strategy}", "--out", str(tmp_path))
@@ -104,7 +125,7 @@ def test_runs_of_one_stream_are_compared(tmp_path):
             2,
             "--set 'strategy=icarll': strategy.kind: there is no",
         ),
-        (["run", "quickstart", "--set", "training.lr=1e30", "--set", "strategy=finetune"], 1, None),
+        (["run", "quickstart", "--set", "training.lr=1e9", "--set", "strategy=finetune"], 1, None),
         (["run", "quickstart", "--set", "strategy=joint", "--set", "memory.budget=100 KiB"], 3, None),
     ],
 )

@@ -178,7 +178,7 @@ def test_int8_keeps_every_row_within_half_a_step():
     assert sum(t.numel() * t.element_size() for t in packed.values()) == sum(
         e.bytes for e in packed_entries(entries, "int8")
     )
-    back = unpack(packed)
+    back = unpack(packed, packed_entries(entries, "int8"), "int8")
     weight = module.state_dict()["0.weight"]
     step = weight.flatten(1).abs().amax(1) / 127
     assert ((back["0.weight"] - weight).abs().flatten(1) <= step[:, None] / 2 + 1e-7).all()

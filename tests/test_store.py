@@ -1,5 +1,6 @@
 """Run directories survive kills, full disks and strangers."""
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cl_engine
@@ -172,6 +174,39 @@ def test_another_runs_checkpoint_is_refused(tmp_path):
         shutil.copy(other / name, mine / name)
     with pytest.raises(ResumeError, match="belongs to another run"):
         cl_engine.run(SCENARIO, out=tmp_path / "mine", resume=True)
+
+
+def test_a_lost_checkpoint_is_refused_and_its_records_are_kept(tmp_path):
+    directory = stopped(tmp_path, 3)
+    (directory / "checkpoint.safetensors").unlink()
+    with pytest.raises(ResumeError, match="is missing, so the run cannot be continued"):
+        cl_engine.run(SCENARIO, out=tmp_path, resume=True)
+    assert len((directory / "experiences.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("experiences", [1, 99])
+def test_other_data_under_the_same_name_is_another_run(tmp_path, experiences):
+    def save(seed):
+        x, y = np.random.RandomState(seed).rand(40, 3), np.arange(40) % 4
+        np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+
+    scenario = {"data": {"kind": "npz", "path": str(tmp_path / "d.npz")}, "strategy": "ncm"}
+    save(0)
+    with contextlib.suppress(KeyboardInterrupt):
+        cl_engine.run(scenario, out=tmp_path, reporter=StopAfter(experiences))
+    save(1)
+    with pytest.raises(ResumeError, match="belongs to another run: its data differs"):
+        cl_engine.run(scenario, out=tmp_path, resume=True)
+
+
+def test_other_code_under_the_same_name_is_another_run(tmp_path):
+    source = "from cl_engine.strategies.ncm import NCM\n\n\nclass Mine(NCM):\n    pass\n"
+    (tmp_path / "mine_to_edit.py").write_text(source)
+    (tmp_path / "s.yaml").write_text("data: digits\nstrategy: mine_to_edit:Mine\n")
+    cl_engine.run(tmp_path / "s.yaml", out=tmp_path)
+    (tmp_path / "mine_to_edit.py").write_text(source + "    edited = True\n")
+    with pytest.raises(ResumeError, match="its code differs"):
+        cl_engine.run(tmp_path / "s.yaml", out=tmp_path, resume=True)
 
 
 def test_a_finished_run_is_returned_and_a_new_one_sets_it_aside(tmp_path, uninterrupted):

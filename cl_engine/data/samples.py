@@ -125,9 +125,8 @@ class DataSet:
         """Return the data set itself: a :class:`DataSet` is its own source."""
         return self
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 over all samples and labels."""
+    def identity(self) -> str:
+        """Return the SHA-256 over all samples and labels."""
         digest = hashlib.sha256()
         for tensor in (self.train.x, self.train.y, self.test.x, self.test.y):
             digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())

@@ -16,6 +16,7 @@ UNITS = {"B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10*
 SAMPLE_KINDS = ("exemplars", "labels", "offsets")
 LABEL_BYTES = 4  # exemplar labels are held as int32
 INT32_BYTES = 2**31  # more bytes than an int32 offset can count
+MOST = 2**50  # a petabyte; keeps all sums within int64
 _SIZES = "bytes such as 4096, '256 KiB' or '7.6 MiB', or '2000 exemplars'"
 
 
@@ -28,14 +29,14 @@ def parse_budget(value: str | int) -> tuple[Literal["bytes", "exemplars"], int]:
     >>> parse_budget("1.5 KiB"), parse_budget("2000 exemplars"), parse_budget(64)
     (('bytes', 1536), ('exemplars', 2000), ('bytes', 64))
     """
-    if isinstance(value, int) and value > 0:
+    if isinstance(value, int) and 0 < value < MOST:
         return "bytes", value
     match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([A-Za-z]+)", str(value).strip())
     if match:
         amount, unit = match.groups()
-        if unit in ("exemplars", "exemplar") and amount.isdigit() and int(amount) > 0:
+        if unit in ("exemplars", "exemplar") and amount.isdigit() and 0 < int(amount) < MOST:
             return "exemplars", int(amount)
-        if unit in UNITS and float(amount) * UNITS[unit] >= 1:
+        if unit in UNITS and 1 <= float(amount) * UNITS[unit] < MOST:
             return "bytes", int(float(amount) * UNITS[unit])
     raise ValueError(f"got {value!r}; allowed: {_SIZES}")
 

@@ -44,15 +44,18 @@ def pack(tensors: dict[str, Tensor], entries: Sequence[Entry], dtype: ModelDtype
     return packed
 
 
-def unpack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Undo :func:`pack`, up to its rounding; loading converts 16-bit floats by itself."""
+def unpack(tensors: dict[str, Tensor], entries: Sequence[Entry], dtype: ModelDtype) -> dict[str, Tensor]:
+    """Undo :func:`pack`, up to its rounding; ``entries`` are those of the packed tensors."""
     unpacked = {}
+    model = {entry.name for entry in entries if entry.kind in MODEL_KINDS and entry.dtype == dtype}
     for name, tensor in tensors.items():
         if name.endswith(SCALE):
             continue
         scale = tensors.get(name + SCALE)
         if scale is not None:
             tensor = (_rows(tensor).float() * scale[:, None]).reshape(tensor.shape)
+        elif name in model and tensor.is_floating_point():
+            tensor = tensor.float()
         unpacked[name] = tensor
     return unpacked
 

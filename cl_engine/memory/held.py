@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+KIND = re.compile(r"[a-z][a-z0-9 _-]{0,23}")
 
 
 class Held(nn.Module):
@@ -25,6 +28,10 @@ class Held(nn.Module):
         ``kind`` is what the ledger calls it: ``exemplars``, ``labels``, ``prototypes``, ``statistics``, ...
         Afterwards ``self.<name>`` reads and writes it.
         """
+        if not KIND.fullmatch(kind):
+            raise ValueError(f"got the kind {kind!r}; allowed: a short word such as 'exemplars' or 'class means'")
+        if tensor.layout == torch.strided:
+            tensor = tensor.contiguous()  # an expanded view could not be loaded into
         self._held_kinds[name] = kind
         if name in self._buffers:
             self._buffers[name] = tensor
@@ -39,6 +46,11 @@ class Held(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         for name, present in self._buffers.items():
             saved = state_dict.get(prefix + name)
-            if present is not None and saved is not None and saved.shape != present.shape:
+            if present is None or saved is None or (saved.shape, saved.dtype) == (present.shape, present.dtype):
+                continue
+            if saved.numel():
                 self._buffers[name] = torch.empty_like(saved, device=present.device)
+            else:  # the other lengths of an empty tensor would be information that costs nothing
+                shape = (0, *present.shape[1:]) if present.ndim else (0,)
+                state_dict[prefix + name] = self._buffers[name] = present.new_empty(shape, dtype=saved.dtype)
         super()._load_from_state_dict(state_dict, prefix, *args)

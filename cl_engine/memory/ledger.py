@@ -18,6 +18,7 @@ POLICIES: dict[str, frozenset[str] | None] = {
 }
 
 
+UNSTORABLE = (torch.complex128, torch.complex32)  # checkpoints have no such type
 Policy = str | tuple[str, ...]  # the name of a policy, or the kinds that count
 
 
@@ -48,11 +49,14 @@ class Entry(NamedTuple):
         return cls(**{**plain, "shape": tuple(plain["shape"])})
 
 
-def ledger(module: nn.Module) -> list[Entry]:
-    """List what ``module`` holds, in the order of its ``state_dict()``, then what it can regenerate (0 bytes).
+def ledger(module: nn.Module, state: Mapping[str, Any] | None = None) -> list[Entry]:
+    """List what ``module`` holds in the order of its ``state_dict()``, then what it can regenerate (0 bytes).
+
+    ``state`` is that ``state_dict()`` where it was taken already.
 
     Kinds: ``parameters``, or the ``ledger_kind`` of the module that owns them (a classifier's is ``head``);
-    ``buffers`` (such as batch-norm statistics); and whatever :meth:`Held.hold` was told.
+    ``buffers`` (such as batch-norm statistics); and whatever :meth:`Held.hold` was told.  ``structure`` is what
+    rebuilding needs to know of tensors that ``learn`` held and ``begin`` did not declare: their names and kinds.
 
     Raises:
         MemoryContractError: ``state_dict()`` holds something that is no dense tensor.
@@ -62,10 +66,17 @@ def ledger(module: nn.Module) -> list[Entry]:
     """
     kinds = _kinds(module)
     entries = []
-    for name, tensor in module.state_dict().items():
-        if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_quantized:
-            found = type(tensor).__name__ if not isinstance(tensor, Tensor) else f"a {tensor.layout} tensor"
-            raise MemoryContractError(f"state_dict()[{name!r}] is {found}; allowed: dense tensors")
+    for name, tensor in (module.state_dict() if state is None else state).items():
+        if not isinstance(tensor, Tensor):
+            found = type(tensor).__name__
+        elif tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized or tensor.dtype in UNSTORABLE:
+            found = f"a {tensor.layout} tensor of {tensor.dtype} on {tensor.device}"
+        else:
+            found = ""
+        if found:
+            raise MemoryContractError(
+                f"state_dict()[{name!r}] is {found}; allowed: dense tensors of a type that a checkpoint can hold"
+            )
         entries.append(_entry(kinds.get(name, "statistics"), name, tensor))
     for name, tensor in module.named_buffers(remove_duplicate=False):
         if kinds.get(name) == "regenerable":

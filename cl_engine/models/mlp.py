@@ -23,8 +23,8 @@ class MLP(Backbone):
         shape: tuple[int, ...],
         /,
         *,
-        width: Annotated[int, Field(ge=1, description="units of each hidden layer")] = 128,
-        depth: Annotated[int, Field(ge=1, description="hidden layers")] = 2,
+        width: Annotated[int, Field(ge=1, le=10**6, description="units of each hidden layer")] = 128,
+        depth: Annotated[int, Field(ge=1, le=1000, description="hidden layers")] = 2,
     ) -> None:
         super().__init__()
         self.features = width

@@ -82,29 +82,49 @@ def summary(result: Mapping[str, Any]) -> str:
 
 def comparison(results: Sequence[Mapping[str, Any]]) -> str:
     """Return one row per run: what it reached, and what it held to reach it."""
-    rows = [("run", "strategy", "seed", "average", "last", "forgetting", "held at most", "paper")]
+    rows = [("run", "strategy", "seed", "average", "last", "forgetting", "held at most", "paper", "differs in")]
     for r in sorted(results, key=lambda r: -(r["metrics"]["average_accuracy"] or 0)):
         m = r["metrics"]
         scores = (percent(m[key]) for key in ("average_accuracy", "last_accuracy", "forgetting"))
         sizes = (size(r["memory"]["max_held_bytes"]), size(max(r["memory"]["paper_bytes"])))
-        rows.append((f"{r['name']}-{r['id']}", r["config"]["strategy"]["kind"], str(r["seed"]), *scores, *sizes))
+        rows.append((f"{r['name']}-{r['id']}", r["config"]["strategy"]["kind"], str(r["seed"]), *scores, *sizes, _differs(r, results)))
     return aligned(rows)
 
 
-def finished_runs(folder: Path, fingerprint: str) -> list[dict[str, Any]]:
-    """Read the finished runs in ``folder`` that had the stream with this fingerprint."""
+def finished_runs(folder: Path, like: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read the finished runs in ``folder`` that had the same data, stream and evaluation as ``like``."""
     found = []
     for file in sorted(folder.glob("*/result.json")):
         try:
             result = json.loads(file.read_text(encoding="utf-8"))
-            if (
-                result["stream"]["fingerprint"] == fingerprint
-                and file.parent.name == f"{result['name']}-{result['id']}"
-            ):
+            own = file.parent.name == f"{result['name']}-{result['id']}"
+            if own and _protocol(result) == _protocol(like) and comparison([result]):
                 found.append(result)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # no run of ours, or one that is being written
     return found
+
+
+def _protocol(result: Mapping[str, Any]) -> list[Any]:
+    """Return what two runs must share for their accuracies to be compared."""
+    config, stream = result["config"], result["stream"]
+    return [stream["fingerprint"], stream["kind"], config["data"], config["evaluate"], result["identity"]["data"]]
+
+
+def _differs(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
+    """Return the options in which a run differs from another one of the same strategy."""
+    kind = result["config"]["strategy"]["kind"]
+    alike = [_leaves(r["config"]) for r in results if r["config"]["strategy"]["kind"] == kind]
+    own = _leaves(result["config"])
+    keys = [k for k in own if any(other.get(k) != own[k] for other in alike) and k not in ("name", "seed")]
+    return ", ".join(f"{k.partition('.')[2] or k}={own[k]}" for k in keys)
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return leaves
 
 
 def by_kind(entries: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:

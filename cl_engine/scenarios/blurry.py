@@ -17,7 +17,7 @@ from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
 def blurry(
     targets: Int64,
     *,
-    experiences: Annotated[int, Field(ge=2, description="number of experiences")] = 5,
+    experiences: Annotated[int, Field(ge=2, le=10**6, description="number of experiences")] = 5,
     blur: Annotated[
         int, Field(ge=0, le=100, description="percent of each class that arrives outside its home experience")
     ] = 10,

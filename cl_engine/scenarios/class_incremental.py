@@ -25,9 +25,9 @@ def class_incremental(
     targets: Int64,
     *,
     first: Annotated[
-        int | None, Field(ge=1, description="classes of the first experience (default: as `step`)")
+        int | None, Field(ge=1, le=10**9, description="classes of the first experience (default: as `step`)")
     ] = None,
-    step: Annotated[int, Field(ge=1, description="classes of every later experience")] = 2,
+    step: Annotated[int, Field(ge=1, le=10**9, description="classes of every later experience")] = 2,
     class_order: ClassOrder = 1993,
     remainder: Annotated[
         Literal["error", "last", "first", "drop"],

@@ -20,7 +20,9 @@ def every_stream(
         Literal["offline", "online"],
         Field(description="an experience at once, for many epochs; or each sample once, in micro-batches"),
     ] = "offline",
-    micro_batch: Annotated[int, Field(ge=1, description="samples of one micro-batch of an online stream")] = 10,
+    micro_batch: Annotated[
+        int, Field(ge=1, le=10**9, description="samples of one micro-batch of an online stream")
+    ] = 10,
     imbalance: Annotated[
         Any, Section(imbalance_of), Field(description="thin the classes out before the stream is planned")
     ] = None,

@@ -17,9 +17,11 @@ from cl_engine.scenarios.plan import Int64, StreamPlan
 def few_shot(
     targets: Int64,
     *,
-    base: Annotated[int, Field(ge=1, description="classes of the base experience, all their samples")] = 60,
-    ways: Annotated[int, Field(ge=1, description="classes of every later session")] = 5,
-    shots: Annotated[int, Field(ge=1, description="samples of each class of a session")] = 5,
+    base: Annotated[
+        int, Field(ge=1, le=10**9, description="classes of the base experience, all their samples")
+    ] = 60,
+    ways: Annotated[int, Field(ge=1, le=10**9, description="classes of every later session")] = 5,
+    shots: Annotated[int, Field(ge=1, le=10**9, description="samples of each class of a session")] = 5,
     class_order: ClassOrder = 1993,
     seed: Annotated[int, Field(ge=0, description="chooses the shots and orders the samples")] = 0,
 ) -> StreamPlan:

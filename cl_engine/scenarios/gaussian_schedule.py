@@ -28,15 +28,19 @@ def gaussian_schedule(
             "from the classes that are included at that moment, so that samples repeat"
         ),
     ] = "exact",
-    experiences: Annotated[int, Field(ge=1, description="parts (published: episodes; the papers use 200)")] = 50,
+    experiences: Annotated[
+        int, Field(ge=1, le=10**6, description="parts (published: episodes; the papers use 200)")
+    ] = 50,
     sigma: Annotated[
         float, Field(ge=0, description="width of a class's presence, as a fraction of the stream's length")
     ] = 0.05,
     class_order: ClassOrder = "natural",
     steps: Annotated[
-        int | None, Field(ge=1, description="published only: batches per experience (default: 5)")
+        int | None, Field(ge=1, le=10**9, description="published only: batches per experience (default: 5)")
     ] = None,
-    batch: Annotated[int | None, Field(ge=1, description="published only: samples per batch (default: 16)")] = None,
+    batch: Annotated[
+        int | None, Field(ge=1, le=10**9, description="published only: samples per batch (default: 16)")
+    ] = None,
     seed: Annotated[int, Field(ge=0, description="draws the times, or the included classes and samples")] = 0,
 ) -> StreamPlan:
     """Classes peak one after another, each fading in and out as a normal curve; boundaries are hidden.

@@ -20,9 +20,11 @@ TRIES = 1000  # rounds of the released code's rejection loop, which has no bound
 def gcil(
     targets: Int64,
     *,
-    experiences: Annotated[int, Field(ge=1, description="number of experiences")] = 20,
-    size: Annotated[int, Field(ge=1, description="samples per experience, fewer where a class runs out")] = 1000,
-    max_classes: Annotated[int, Field(ge=1, description="most classes of an experience")] = 50,
+    experiences: Annotated[int, Field(ge=1, le=10**6, description="number of experiences")] = 20,
+    size: Annotated[
+        int, Field(ge=1, le=10**9, description="samples per experience, fewer where a class runs out")
+    ] = 1000,
+    max_classes: Annotated[int, Field(ge=1, le=10**9, description="most classes of an experience")] = 50,
     distribution: Annotated[
         Literal["uniform", "longtail"],
         Field(description="expected shares of the chosen classes: equal, or falling 1.6 % from label to label"),

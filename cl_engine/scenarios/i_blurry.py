@@ -19,7 +19,7 @@ from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
 def i_blurry(
     targets: Int64,
     *,
-    experiences: Annotated[int, Field(ge=1, description="number of experiences")] = 5,
+    experiences: Annotated[int, Field(ge=1, le=10**6, description="number of experiences")] = 5,
     disjoint_percent: Annotated[
         int, Field(ge=0, le=100, description="percent of the classes that arrive whole, in one experience")
     ] = 50,

@@ -21,9 +21,9 @@ def linear_decay(
     targets: Int64,
     *,
     tasks: Annotated[
-        int, Field(ge=1, description="groups of classes, equal or one class larger for the first")
+        int, Field(ge=1, le=10**9, description="groups of classes, equal or one class larger for the first")
     ] = 5,
-    experiences: Annotated[int, Field(ge=1, description="parts in which the stream is delivered")] = 50,
+    experiences: Annotated[int, Field(ge=1, le=10**6, description="parts in which the stream is delivered")] = 50,
     beta: Annotated[
         float, Field(gt=0, description="sharpness: tasks overlap for 2/beta of their length; hard from 1 down")
     ] = 4.0,

@@ -19,8 +19,8 @@ FIRST_PARAMETER = {"uniform": 1.0, "geometric": 0.01, "zipf": 1.0, "reversed-zip
 def repetition_sampled(
     targets: Int64,
     *,
-    experiences: Annotated[int, Field(ge=1, description="number of experiences")] = 500,
-    size: Annotated[int, Field(ge=1, description="samples per experience")] = 500,
+    experiences: Annotated[int, Field(ge=1, le=10**6, description="number of experiences")] = 500,
+    size: Annotated[int, Field(ge=1, le=10**9, description="samples per experience")] = 500,
     first_occurrence: Annotated[
         Literal["uniform", "geometric", "poisson", "zipf", "reversed-zipf"],
         Field(description="distribution of the experience in which a class first occurs"),

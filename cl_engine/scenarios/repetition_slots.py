@@ -16,9 +16,9 @@ from cl_engine.scenarios.plan import Int64, StreamPlan, plan_of
 def repetition_slots(
     targets: Int64,
     *,
-    experiences: Annotated[int, Field(ge=1, description="number of experiences, N")] = 10,
+    experiences: Annotated[int, Field(ge=1, le=10**6, description="number of experiences, N")] = 10,
     classes_per_experience: Annotated[
-        int, Field(ge=1, description="slots of an experience, K: each holds an equal part of one class")
+        int, Field(ge=1, le=10**9, description="slots of an experience, K: each holds an equal part of one class")
     ] = 10,
     seed: Annotated[int, Field(ge=0, description="cuts the classes, fills the slots and orders the samples")] = 0,
 ) -> StreamPlan:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def si_blurry(
     targets: Int64,
     *,
-    experiences: Annotated[int, Field(ge=1, description="number of experiences")] = 5,
+    experiences: Annotated[int, Field(ge=1, le=10**6, description="number of experiences")] = 5,
     disjoint_percent: Annotated[
         int, Field(ge=0, le=100, description="percent of the classes that stay whole, in one experience")
     ] = 50,

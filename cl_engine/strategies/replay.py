@@ -42,10 +42,11 @@ class Replay(Finetune):
             ),
         ] = "random",
         total: Annotated[
-            int | None, Field(ge=1, description="exemplars in all, shared by the classes seen")
+            int | None, Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen")
         ] = None,
         per_class: Annotated[
-            int | None, Field(ge=1, description="exemplars of each class; not with `selection: reservoir`")
+            int | None,
+            Field(ge=1, le=10**12, description="exemplars of each class; not with `selection: reservoir`"),
         ] = None,
         quota: Annotated[
             Quota,

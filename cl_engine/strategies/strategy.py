@@ -29,13 +29,18 @@ class Strategy(Held):
     def __new__(cls, *args: Any, **kwargs: Any) -> Strategy:
         """Remember the options, so that the engine can build the same strategy again."""
         made = super().__new__(cls)
-        bound = inspect.signature(cls.__init__).bind(made, *args, **kwargs).arguments
-        named = dict(list(bound.items())[1:])
-        object.__setattr__(made, "options", {**named, **named.pop("kwargs", {})})
+        signature = inspect.signature(cls.__init__)
+        named = dict(list(signature.bind(made, *args, **kwargs).arguments.items())[1:])
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                named.update(named.pop(name, {}))
+        object.__setattr__(made, "options", named)
         object.__setattr__(made, "notes", [])
+        object.__setattr__(made, "undeclared", frozenset())
         return made
 
     notes: list[str]
+    undeclared: frozenset[str]  # state that an earlier `learn` held and `begin` does not declare
 
     def begin(self, task: Task) -> None:
         """Grow for the new classes; no data; a deterministic function of the options and of ``task``."""

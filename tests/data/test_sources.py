@@ -23,7 +23,7 @@ def test_digits_are_scikit_learns_in_a_stratified_split():
     both = torch.cat([data.train.x, data.test.x]).flatten(1).double() * 16 / 255
     rows = {tuple(r) for r in both.round().int().tolist()}
     assert rows == {tuple(r) for r in pixels.astype(int).tolist()}
-    assert Digits().load().digest == data.digest
+    assert Digits().load().identity() == data.identity()
     assert np.array_equal(Digits().labels().train, data.train.y.numpy())
 
 
@@ -83,7 +83,7 @@ F = np.zeros((6, 4))
         ({"y_train": np.full(6, 2**63, np.uint64)}, "fit int64"),
         ({"y_train": np.array(list("abcdef"))}, "one integer label"),
         ({"y_train": np.array([None] * 6)}, "y_train holds pickled Python objects, which are never loaded"),
-        ({"x_train": np.array([None] * 6)}, "x_train is object"),
+        ({"x_train": np.array([None] * 6)}, "x_train holds pickled Python objects"),
         ({"x_train": np.full((6, 4), np.nan), "x_test": F[:4]}, "NaN or infinite"),
         ({"x_train": np.full((6, 4), 1e300), "x_test": F[:4]}, "NaN or infinite"),
         ({"x_test": np.zeros((4, 5, 5, 3), np.uint8)}, "the same shape and type"),

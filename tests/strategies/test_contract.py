@@ -75,6 +75,8 @@ class ChangesWhenPredicting(BatchDependent):
         (hiding.GrowsParametersInLearn, "does not rebuild what is held"),
         (hiding.HoldsText, "is str; allowed: dense tensors"),
         (Strategy, "raises NotImplementedError"),
+        (hiding.InAttribute, "depends on something that learn\\(\\) kept outside"),
+        (hiding.InKind, "allowed: a short word"),
     ],
 )
 def test_breaches_are_found_and_named(strategy, complaint):

@@ -42,10 +42,11 @@ def test_any_class_order_and_step_equals_joint_ridge(tmp_path, first, step, orde
     record = cl_engine.run(scenario, out=tmp_path)
 
     from cl_engine.config import recipe_of
+    from cl_engine.engine import identity_of
     from cl_engine.scenarios.plan import class_ids, exposure_order
     from cl_engine.store import RunDirectory
 
-    store = RunDirectory(record.directory, {"run": scenario.id, "fingerprint": scenario.plan.fingerprint})
+    store = RunDirectory(record.directory, identity_of(scenario))
     held, _ = store.resume()
     store.close()
     learned = rebuild(recipe_of(scenario), len(scenario.plan), held)
@@ -108,7 +109,7 @@ def test_the_projection_is_regenerated_bit_for_bit_and_not_charged():
     made = recipe([Exposure((0,), (0,), 1)], width=30)
     first, second = rebuild(made, 1), rebuild(made, 1)
     assert torch.equal(first.projection, second.projection)
-    entry = next(e for e in hold(first).entries if e.name == "projection")
+    entry = next(e for e in hold(first, frozenset()).entries if e.name == "projection")
     assert (entry.kind, entry.bytes, entry.shape) == ("regenerable", 0, (64, 30))
     bound = 64**-0.5
     assert first.projection.abs().max() <= bound
@@ -117,7 +118,7 @@ def test_the_projection_is_regenerated_bit_for_bit_and_not_charged():
 
 def test_bytes_are_the_papers_formula():
     made = recipe([Exposure((0, 1), (0, 1), 2)], width=300)
-    tensors = hold(rebuild(made, 1)).tensors
+    tensors = hold(rebuild(made, 1), frozenset(rebuild(made, 1).state_dict())).tensors
     assert {n: t.numel() * t.element_size() for n, t in tensors.items()} == {
         "gram": 8 * 300**2,
         "cross": 8 * 300 * 2,
