@@ -81,7 +81,9 @@ def test_the_ledger_and_the_checkpoint_come_from_one_state():
     strategy = hiding.TwoFaced()
     for _ in range(4):
         held = hold(strategy, frozenset())
-        assert sum(e.bytes for e in held.entries) == sum(t.numel() * t.element_size() for t in held.tensors.values())
+        assert sum(e.bytes for e in held.entries) == sum(
+            t.numel() * t.element_size() for t in held.tensors.values()
+        )
 
 
 def test_overwriting_the_test_samples_changes_nothing():

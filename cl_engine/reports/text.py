@@ -87,7 +87,16 @@ def comparison(results: Sequence[Mapping[str, Any]]) -> str:
         m = r["metrics"]
         scores = (percent(m[key]) for key in ("average_accuracy", "last_accuracy", "forgetting"))
         sizes = (size(r["memory"]["max_held_bytes"]), size(max(r["memory"]["paper_bytes"])))
-        rows.append((f"{r['name']}-{r['id']}", r["config"]["strategy"]["kind"], str(r["seed"]), *scores, *sizes, _differs(r, results)))
+        rows.append(
+            (
+                f"{r['name']}-{r['id']}",
+                r["config"]["strategy"]["kind"],
+                str(r["seed"]),
+                *scores,
+                *sizes,
+                _differs(r, results),
+            )
+        )
     return aligned(rows)
 
 

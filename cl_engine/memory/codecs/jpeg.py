@@ -18,7 +18,7 @@ from cl_engine.parts import OptionError
 class Jpeg(Codec):
     """A complete JPEG file per image, with optimised Huffman tables; its real bytes are charged.
 
-    Below about 32x32 pixels the header (some 300 bytes) outweighs the gain, and ``raw`` may be smaller.
+    On very small images (8x8) the header outweighs the gain, and ``raw`` is smaller.
     """
 
     def __init__(
