@@ -97,7 +97,9 @@ class StreamPlan:
     @property
     def dropped(self) -> int:
         """The number of training samples that are never delivered."""
-        return self.samples - len(np.unique(self.indices))
+        delivered = np.zeros(self.samples, dtype=bool)
+        delivered[self.indices] = True
+        return self.samples - int(delivered.sum())
 
     @property
     def fingerprint(self) -> str:
