@@ -195,6 +195,9 @@ def hold(strategy: Strategy, declared: frozenset[str], model_dtype: ModelDtype =
     """
     state = strategy.state_dict()
     entries = ledger(strategy, state)
+    for name, tensor in state.items():
+        if tensor.is_meta:
+            raise MemoryContractError(f"state_dict()[{name!r}] is on the meta device; allowed: tensors with values")
     tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.items()}
     late = {
         e.name: e.kind for e in entries if e.name in state and e.name not in declared and _is_held(strategy, e.name)

@@ -69,8 +69,8 @@ def ledger(module: nn.Module, state: Mapping[str, Any] | None = None) -> list[En
     for name, tensor in (module.state_dict() if state is None else state).items():
         if not isinstance(tensor, Tensor):
             found = type(tensor).__name__
-        elif tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized or tensor.dtype in UNSTORABLE:
-            found = f"a {tensor.layout} tensor of {tensor.dtype} on {tensor.device}"
+        elif tensor.layout != torch.strided or tensor.is_quantized or tensor.dtype in UNSTORABLE:
+            found = f"a {tensor.layout} tensor of {tensor.dtype}"
         else:
             found = ""
         if found:
