@@ -36,7 +36,7 @@ def deliveries(
             micro-batch (Si-Blurry and G-ACIL, as released).
 
     >>> deliveries([10, 5], 4, 6, "exact")[0]
-    Delivery(stops=(4, 6, 10), evaluate=frozenset({6}))
+    Delivery(stops=(4, 6, 8, 10), evaluate=frozenset({6}))
     >>> [sorted(d.evaluate) for d in deliveries([10, 5], 4, 6, "after-batch")]
     [[8], [4]]
     """
