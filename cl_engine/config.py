@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import re
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import AfterValidator, Field
 
-from cl_engine.data.samples import DataError, DataSource, Labels
+from cl_engine.data.samples import DataError, DataSource, Labels, sample_dtype
 from cl_engine.learning import Recipe, begin, exposures, fixed_exemplars, rebuild
 from cl_engine.memory.budget import Budget, MemoryOptions
 from cl_engine.memory.reference import reference, reference_bytes
@@ -41,6 +42,7 @@ from cl_engine.scenarios.plan import PlanError, StreamPlan
 from cl_engine.scenarios.transforms import apply
 from cl_engine.source import Document, SourceError, read
 from cl_engine.strategies.strategy import Strategy
+from cl_engine.strategies.task import Exposure
 from cl_engine.training import Training
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
@@ -183,6 +185,21 @@ class Scenario:
         text = json.dumps(self.to_dict(), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    @functools.cached_property
+    def exposures(self) -> list[Exposure]:
+        """What each experience exposes."""
+        return exposures(self.labels.train, self.plan)
+
+    @functools.cached_property
+    def identity(self) -> dict[str, str | None]:
+        """What must be the same for a run to be continued: its configuration, stream, data and code."""
+        return {
+            "run": self.id,
+            "fingerprint": self.plan.fingerprint,
+            "data": data_identity(self.source),
+            "code": code_identity(self.strategy_class),
+        }
+
     def budget(self) -> Budget | None:
         """Return the memory budget, or None for no limit."""
         options = self.memory.budget
@@ -197,7 +214,7 @@ class Scenario:
         options = self.memory.budget
         if not isinstance(options, dict):
             return None
-        new = [len(exposure.new_classes) for exposure in exposures(self.labels.train, self.plan)]
+        new = [len(exposure.new_classes) for exposure in self.exposures]
         return reference_bytes(options, self.labels.shape, new, self.memory.counted)
 
 
@@ -222,8 +239,8 @@ def recipe_of(scenario: Scenario) -> Recipe:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     recipe = Recipe(
         strategy_class=scenario.strategy_class,
-        options={k: v for k, v in scenario.strategy.items() if k != "kind"},
-        exposures=exposures(scenario.labels.train, scenario.plan),
+        options=_options(scenario.strategy),
+        exposures=scenario.exposures,
         shape=scenario.labels.shape,
         training=scenario.training,
         device=torch.device(device),
@@ -237,6 +254,11 @@ def recipe_of(scenario: Scenario) -> Recipe:
         return recipe
     fixed = dataclasses.replace(recipe.budget, fixed=fixed_exemplars(recipe))
     return dataclasses.replace(recipe, budget=fixed)
+
+
+def _options(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a resolved part, without its kind."""
+    return {k: v for k, v in part.items() if k != "kind"}
 
 
 def _without(stream: Mapping[str, Any], derived: frozenset[str]) -> dict[str, Any]:
@@ -262,7 +284,7 @@ class _Check:
             tree = {**tree, "strategy": {"kind": strategy}}
         self.tree = tree
         self.keys = validate(_keys, tree, folder)
-        self._plain("strategy", tree)
+        self._plain("strategy")
         self.name = self.keys["name"] or name
 
     def scenario(self) -> Scenario:
@@ -291,7 +313,7 @@ class _Check:
         self._budget_and_strategy(scenario)
         return scenario
 
-    def _plain(self, key: str, tree: Mapping[str, Any]) -> None:
+    def _plain(self, key: str) -> None:
         """Refuse options that a run directory cannot hold; make tuples lists, as they come back from there."""
         try:
             self.keys[key] = json.loads(json.dumps(self.keys[key], allow_nan=False))
@@ -317,11 +339,16 @@ class _Check:
             raise Problems([Problem(("evaluate", "every"), what)])
         return dict(stream), frozenset(derived)
 
+    def _target(self, key: str, package: str) -> Callable[..., Any]:
+        """Return what the kind of a key stands for; from Python it may be the thing itself."""
+        given = self.tree.get(key)
+        kind = given.get("kind") if isinstance(given, Mapping) else given
+        return kind if callable(kind) else load(package, self.keys[key]["kind"], self.folder)
+
     def _strategy_class(self) -> type[Strategy]:
-        given = self.tree["strategy"]
-        kind = given["kind"] if isinstance(given, Mapping) else given
-        target = kind if callable(kind) else load("strategies", kind, self.folder)
+        target = self._target("strategy", "strategies")
         if not (isinstance(target, type) and issubclass(target, Strategy)):
+            kind = self.keys["strategy"]["kind"]
             raise Problems([Problem(("strategy",), f"{shown(kind)} is no subclass of cl_engine.Strategy")])
         return target
 
@@ -341,21 +368,17 @@ class _Check:
             raise Problems([Problem(("device",), "this machine has no usable CUDA device; allowed: auto or cpu")])
 
     def _source(self) -> DataSource:
-        options = {k: v for k, v in self.keys["data"].items() if k != "kind"}
-        kind = self.tree["data"]["kind"] if isinstance(self.tree["data"], Mapping) else self.tree["data"]
-        target = kind if callable(kind) else load("data", kind, self.folder)
+        target = self._target("data", "data")
         with _blaming(("data",)):
-            source = target(**options)
+            source = target(**_options(self.keys["data"]))
         if not (hasattr(source, "load") and hasattr(source, "labels")):
-            raise Problems(
-                [Problem(("data", "kind"), f"{shown(kind)} has no labels() and load(), so it is no data source")]
-            )
+            what = f"{shown(self.keys['data']['kind'])} has no labels() and load(), so it is no data source"
+            raise Problems([Problem(("data", "kind"), what)])
         found: DataSource = source
         return found
 
     def _labels(self, source: DataSource) -> Labels:
-        option = next((n for n in ("path",) if n in self.keys["data"]), None)
-        with _blaming(("data", option) if option else ("data",)):
+        with _blaming(("data", "path") if "path" in self.keys["data"] else ("data",)):
             return source.labels()
 
     def _data(self, source: DataSource) -> dict[str, Any]:
@@ -364,16 +387,13 @@ class _Check:
         return {"kind": "object", "sha256": data_identity(source) or source.load().identity()}
 
     def _plan(self, stream: Mapping[str, Any], labels: Labels) -> StreamPlan:
-        given = self.tree.get("stream", "class-incremental")
-        kind = given.get("kind", stream["kind"]) if isinstance(given, Mapping) else given
-        family = kind if callable(kind) else load("streams", kind, self.folder)
-        common = options_model(every_stream).model_fields
-        own = {k: v for k, v in stream.items() if k != "kind" and k not in common}
+        family, common = self._target("stream", "streams"), options_model(every_stream).model_fields
+        own = {k: v for k, v in _options(stream).items() if k not in common}
         modifiers = {name: stream[name] for name in MODIFIERS if stream[name] is not None}
         with _blaming(("stream",)):
             plan = compose(labels.train, family, own, modifiers, stream.get("seed", 0), stream["empty"])
         with _blaming(("stream", "transform")):
-            sample = torch.zeros(1, *labels.shape, dtype=torch.uint8 if len(labels.shape) == 3 else torch.float32)
+            sample = torch.zeros(1, *labels.shape, dtype=sample_dtype(labels.shape))
             for transform in plan.transforms or ():
                 apply(transform, sample)
         return plan

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from cl_engine.config import Scenario, code_identity, data_identity
+from cl_engine.config import Scenario
 from cl_engine.isolated import learn_in_process
 from cl_engine.learning import HeldState, learn, rebuild
 from cl_engine.memory.ledger import MemoryContractError
@@ -60,8 +60,7 @@ def run(
         scenario = Scenario.load(scenario, **changes)
     if out is None:
         return RunRecord(_run(scenario, None, None, [], reporter))
-    identity = identity_of(scenario)
-    store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", identity)
+    store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", scenario.identity)
     try:
         held, lines, note = None, [], None
         if resume and (finished := store.finished()):
@@ -82,16 +81,6 @@ def run(
         return RunRecord(result, store.path)
     finally:
         store.close()
-
-
-def identity_of(scenario: Scenario) -> dict[str, str | None]:
-    """Return what must be the same for a run to be continued: its configuration, stream, data and code."""
-    return {
-        "run": scenario.id,
-        "fingerprint": scenario.plan.fingerprint,
-        "data": data_identity(scenario.source),
-        "code": code_identity(scenario.strategy_class),
-    }
 
 
 def _run(
@@ -137,7 +126,7 @@ def _run(
         lines.append(line)
         if reporter:
             reporter.finished(line)
-    return {**result_of(scenario, recipe, lines), "identity": identity_of(scenario)}
+    return result_of(scenario, recipe, lines)
 
 
 def _keep_source(scenario: Scenario, directory: Path) -> None:

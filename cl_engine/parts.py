@@ -223,7 +223,8 @@ def _nested(marker: Part | Section, value: object, default: object, folder: Path
 @functools.cache
 def options_model(target: Callable[..., Any], also: Callable[..., Any] | None = None) -> type[BaseModel]:
     """Return the pydantic model of the keyword arguments of ``target``, and of those of ``also``."""
-    fields = {**(_fields(also) if also else {}), **_fields(target)}
+    own = _fields(target)
+    fields = {**own, **{name: f for name, f in (_fields(also) if also else {}).items() if name not in own}}
     config = ConfigDict(
         extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=()
     )

@@ -15,7 +15,7 @@ import cl_engine
 from cl_engine.config import Scenario
 from cl_engine.evaluation import Counts
 from cl_engine.learning import Recipe
-from cl_engine.memory.ledger import Entry, Policy, held_bytes, policy_name
+from cl_engine.memory.ledger import Entry, Policy, counted_bytes, held_bytes, policy_name
 from cl_engine.metrics import all_metrics, class_metrics
 
 SCHEMA = 1
@@ -82,11 +82,10 @@ def accuracy_facts(counts: Sequence[Counts], curve: Sequence[Sequence[Any]]) -> 
 
 def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int], policy: Policy) -> dict[str, Any]:
     """Return what an experience's record says about memory; ``policy`` is the scenario's."""
-    passing = 0 if isinstance(policy, str) else sum(n for name, n in transient.items() if name in policy)
     return {
         "held_bytes": held_bytes(entries, "full"),
         "paper_bytes": held_bytes(entries, "paper"),
-        "counted_bytes": held_bytes(entries, policy) + passing,
+        "counted_bytes": counted_bytes(entries, transient, policy),
         "entries": [entry.plain() for entry in entries],
         "transient": dict(transient),
     }
@@ -108,6 +107,7 @@ def result_of(scenario: Scenario, recipe: Recipe, lines: Sequence[dict[str, Any]
         "id": scenario.id,
         "status": "done",
         "seed": scenario.seed,
+        "identity": scenario.identity,
         "config": scenario.to_dict(),
         "stream": {
             "kind": scenario.stream["kind"],

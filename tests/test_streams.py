@@ -10,7 +10,6 @@ from sklearn.linear_model import Ridge
 import cl_engine
 from cl_engine.config import ConfigError, Scenario, recipe_of
 from cl_engine.data.digits import Digits
-from cl_engine.engine import identity_of
 from cl_engine.learning import rebuild
 from cl_engine.scenarios import KINDS
 from cl_engine.store import RunDirectory
@@ -59,7 +58,7 @@ def weights(tmp_path, stream, number):
     """Return the final G-ACIL weights with the columns in the order of the labels."""
     scenario = Scenario.load({"data": "digits", "stream": stream, "strategy": {"kind": "g-acil", "width": 150}})
     record = cl_engine.run(scenario, out=tmp_path / str(number))
-    store = RunDirectory(record.directory, identity_of(scenario))
+    store = RunDirectory(record.directory, scenario.identity)
     held, _ = store.resume()
     store.close()
     learned = rebuild(recipe_of(scenario), len(scenario.plan), held)

@@ -134,13 +134,18 @@ class DataSet:
         return digest.hexdigest()
 
 
+def sample_dtype(shape: tuple[int, ...]) -> torch.dtype:
+    """Return the type of samples of a shape: uint8 images ``(C, H, W)``, float32 features ``(D,)``."""
+    return torch.uint8 if len(shape) == 3 else torch.float32
+
+
 def sample_bytes(shape: tuple[int, ...]) -> int:
     """Return the bytes of one raw sample: 1 per pixel value of an image ``(C, H, W)``, 4 per feature ``(D,)``.
 
     >>> sample_bytes((3, 32, 32)), sample_bytes((512,))
     (3072, 2048)
     """
-    return math.prod(shape) * (1 if len(shape) == 3 else 4)
+    return math.prod(shape) * sample_dtype(shape).itemsize
 
 
 class DataSource(Protocol):

@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, Field
 
 from cl_engine.memory.compression import ModelDtype
-from cl_engine.memory.ledger import Entry, MemoryContractError, Policy, counts, held_bytes, policy_name
+from cl_engine.memory.ledger import (
+    Entry,
+    MemoryContractError,
+    Policy,
+    counted_bytes,
+    counts,
+    held_bytes,
+    policy_name,
+)
 
 UNITS = {"B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 SAMPLE_KINDS = ("exemplars", "labels", "offsets")
@@ -158,11 +166,8 @@ class Budget:
     def charged(self, entries: Iterable[Entry], transient: Mapping[str, int] | None = None) -> int:
         """Return the bytes that count against this budget."""
         if self.scope == "exemplars":
-            entries = [e for e in entries if e.kind in SAMPLE_KINDS]
-        passing = 0
-        if not isinstance(self.policy, str) and self.scope == "everything":
-            passing = sum(amount for name, amount in (transient or {}).items() if name in self.policy)
-        return held_bytes(entries, self.policy) + passing
+            return held_bytes([e for e in entries if e.kind in SAMPLE_KINDS], self.policy)
+        return counted_bytes(entries, transient or {}, self.policy)
 
     def room(self, entries: Iterable[Entry], transient: Mapping[str, int] | None = None) -> Room:
         """Return what is left for exemplars beside the other ``entries``."""

@@ -104,6 +104,12 @@ def held_bytes(entries: Iterable[Entry], policy: Policy = "full") -> int:
     return sum(e.bytes for e in entries if counts(policy, e.kind))
 
 
+def counted_bytes(entries: Iterable[Entry], transient: Mapping[str, int], policy: Policy) -> int:
+    """Sum what ``policy`` counts: of what is held and, if it lists kinds, of what exists only while training."""
+    passing = 0 if isinstance(policy, str) else sum(n for name, n in transient.items() if name in policy)
+    return held_bytes(entries, policy) + passing
+
+
 def table(entries: Iterable[Entry]) -> str:
     """Format entries as aligned text, largest first."""
     rows = sorted(entries, key=lambda e: -e.bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cl_engine.data.samples import Samples
+from cl_engine.data.samples import Samples, sample_dtype
 from cl_engine.models.network import Network
 from cl_engine.strategies.finetune import Finetune
 from cl_engine.strategies.task import Task
@@ -26,7 +26,7 @@ class Joint(Finetune):
         self.network = Network(self.backbone, task.shape, task.generator("backbone"), task.device)
         self.network.head.grow(task.seen_classes, task.generator("head"))
         if task.index == 0:
-            dtype = torch.uint8 if len(task.shape) == 3 else torch.float32
+            dtype = sample_dtype(task.shape)
             self.hold("x", torch.empty(0, *task.shape, dtype=dtype, device=task.device), kind="exemplars")
             self.hold("y", torch.empty(0, dtype=torch.int32, device=task.device), kind="labels")
 

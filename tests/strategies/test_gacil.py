@@ -42,11 +42,10 @@ def test_any_class_order_and_step_equals_joint_ridge(tmp_path, first, step, orde
     record = cl_engine.run(scenario, out=tmp_path)
 
     from cl_engine.config import recipe_of
-    from cl_engine.engine import identity_of
     from cl_engine.scenarios.plan import class_ids, exposure_order
     from cl_engine.store import RunDirectory
 
-    store = RunDirectory(record.directory, identity_of(scenario))
+    store = RunDirectory(record.directory, scenario.identity)
     held, _ = store.resume()
     store.close()
     learned = rebuild(recipe_of(scenario), len(scenario.plan), held)

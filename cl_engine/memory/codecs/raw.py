@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cl_engine.data.samples import sample_dtype
 from cl_engine.memory.codecs.codec import Codec, Encoded
 
 
@@ -13,7 +14,7 @@ class Raw(Codec):
 
     def layout(self, shape: tuple[int, ...]) -> tuple[torch.dtype, tuple[int, ...]]:
         """Return uint8 for images, float32 for features, and the sample's own shape."""
-        return (torch.uint8 if len(shape) == 3 else torch.float32), shape
+        return sample_dtype(shape), shape
 
     def encode(self, x: Tensor) -> Encoded:
         """Return the bytes of the samples."""
