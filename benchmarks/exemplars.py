@@ -13,9 +13,9 @@ import torch
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.codecs.raw import Raw
-from cl_engine.memory.exemplars import ExemplarMemory
-from cl_engine.memory.quota import Limits
-from cl_engine.memory.selection import herding
+from cl_engine.memory.exemplars.exemplars import ExemplarMemory
+from cl_engine.memory.exemplars.quota import Limits
+from cl_engine.memory.exemplars.selection import herding
 
 
 def published_loop(vectors, count):

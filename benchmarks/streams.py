@@ -35,7 +35,7 @@ def plan(family, samples, classes):
     import numpy as np
     import torch  # noqa: F401 - Si-Blurry draws with it; its import is not what is measured
 
-    from cl_engine.parts import load
+    from cl_engine.kinds.registry import load
 
     targets = np.random.RandomState(0).permutation(np.arange(samples) % classes)
     options = FAMILIES[family]

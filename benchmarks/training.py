@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from cl_engine.data.digits import Digits
 from cl_engine.models.network import Network, to_float
-from cl_engine.strategies.task import Exposure, Task
-from cl_engine.training import Training, fit
+from cl_engine.terms.task import Exposure, Task
+from cl_engine.training.loop import Training, fit
 
 EPOCHS, BATCH = 10, 32
 

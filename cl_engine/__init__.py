@@ -9,21 +9,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cl_engine.config import ConfigError, Scenario
+    from cl_engine.config.scenario import ConfigError, Scenario
     from cl_engine.data.samples import DataSet, Samples
     from cl_engine.engine import MemoryContractError, run
-    from cl_engine.record import RunRecord
+    from cl_engine.running.record import RunRecord
     from cl_engine.strategies.strategy import Strategy
-    from cl_engine.strategies.task import Task
+    from cl_engine.terms.task import Task
 
 _HOMES = {
     "run": "cl_engine.engine",
     "MemoryContractError": "cl_engine.engine",
-    "RunRecord": "cl_engine.record",
-    "Scenario": "cl_engine.config",
-    "ConfigError": "cl_engine.config",
+    "RunRecord": "cl_engine.running.record",
+    "Scenario": "cl_engine.config.scenario",
+    "ConfigError": "cl_engine.config.scenario",
     "Strategy": "cl_engine.strategies.strategy",
-    "Task": "cl_engine.strategies.task",
+    "Task": "cl_engine.terms.task",
     "DataSet": "cl_engine.data.samples",
     "Samples": "cl_engine.data.samples",
 }

@@ -1,5 +1,5 @@
 """``python -m cl_engine`` is ``cl-engine``."""
 
-from cl_engine.cli import main
+from cl_engine.cli.app import main
 
 main()

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import torch
 
-from cl_engine.config import Scenario
-from cl_engine.isolated import learn_in_process
-from cl_engine.learning import HeldState, learn, rebuild
+from cl_engine.config.scenario import Scenario
 from cl_engine.memory.ledger import MemoryContractError
-from cl_engine.record import RunRecord, accuracy_facts, memory_facts, result_of
-from cl_engine.store import ResumeError, RunDirectory, writing
-from cl_engine.stream import Curve, Stream
+from cl_engine.running.isolated import learn_in_process
+from cl_engine.running.learning import HeldState, learn, rebuild
+from cl_engine.running.record import RunRecord, accuracy_facts, memory_facts, result_of
+from cl_engine.running.store import ResumeError, RunDirectory, writing
+from cl_engine.running.stream import Curve, Stream
 
 
 class Reporter(Protocol):

@@ -11,13 +11,14 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
-from cl_engine.learning import STRUCTURE, HeldState, Recipe, begin, declared_names, hold, learn, rebuild
+from cl_engine.kinds.problems import Problems, one_line
+from cl_engine.kinds.validation import validate
 from cl_engine.memory.ledger import ledger
-from cl_engine.parts import Problems, one_line, validate
 from cl_engine.randomness import isolated, torch_generator
+from cl_engine.running.learning import STRUCTURE, HeldState, Recipe, begin, declared_names, hold, learn, rebuild
 from cl_engine.strategies.strategy import Strategy
-from cl_engine.strategies.task import Exposure
-from cl_engine.training import Training
+from cl_engine.terms.task import Exposure
+from cl_engine.training.loop import Training
 
 SHAPE = (1, 8, 8)
 # Two classes; then one of them again with two new ones; then a lone new class; then nothing new.
@@ -43,7 +44,7 @@ def check_strategy(strategy: type[Strategy] | Strategy, **options: Any) -> None:
     Raises:
         BrokenContract: with one line per breach.
 
-    >>> from cl_engine.strategies.ncm import NCM
+    >>> from cl_engine.strategies.prototypes.ncm import NCM
     >>> check_strategy(NCM)
     """
     if isinstance(strategy, Strategy):

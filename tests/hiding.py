@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from cl_engine import Strategy
-from cl_engine.strategies.finetune import Finetune
+from cl_engine.strategies.references.finetune import Finetune
 
 MODULE_LEVEL: list = []
 

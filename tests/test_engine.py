@@ -80,7 +80,7 @@ def test_same_seed_same_bits_whatever_the_global_generators_say(tmp_path):
 
 def test_a_loaded_scenario_can_be_changed_and_keeps_its_objects():
     from cl_engine.data.digits import Digits
-    from cl_engine.strategies.ncm import NCM
+    from cl_engine.strategies.prototypes.ncm import NCM
 
     scenario = Scenario.load({"data": Digits().load(), "strategy": NCM})
     assert cl_engine.run(scenario).metrics == cl_engine.run({"data": "digits", "strategy": "ncm"}).metrics
@@ -225,5 +225,5 @@ def test_what_does_not_fit_the_machine_is_refused_before_it_is_drawn():
 
     big = Gaussian(classes=100, features=512, samples_per_class=10_000)
     assert len(big.labels().train) == 10**6
-    with pytest.raises(cl_engine.parts.OptionError, match="GiB"):
+    with pytest.raises(cl_engine.kinds.problems.OptionError, match="GiB"):
         Gaussian(classes=10**5, features=10**5, samples_per_class=10**3)

@@ -25,7 +25,7 @@ def command(*arguments, **options):
     "code",
     [
         "import cl_engine",
-        "import sys, cl_engine.cli; sys.argv = ['cl-engine', '--help']\ntry: cl_engine.cli.main()\nexcept SystemExit: pass",
+        "import sys, cl_engine.cli; sys.argv = ['cl-engine', '--help']\ntry: cl_engine.cli.app.main()\nexcept SystemExit: pass",
     ],
 )
 def test_importing_and_help_load_nothing_heavy(code):
@@ -85,7 +85,7 @@ def test_json_is_one_object_on_standard_output_and_nothing_else(tmp_path):
 
 def test_what_a_strategy_prints_stays_out_of_the_result(tmp_path):
     (tmp_path / "loud.py").write_text(
-        "from cl_engine.strategies.ncm import NCM\nprint('imported')\n\n\nclass Loud(NCM):\n"
+        "from cl_engine.strategies.prototypes.ncm import NCM\nprint('imported')\n\n\nclass Loud(NCM):\n"
         "    def learn(self, task, samples):\n        print('learning')\n        super().learn(task, samples)\n"
     )
     (tmp_path / "s.yaml").write_text("data: digits\nstrategy: loud:Loud\n")

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from cl_engine.data.samples import DataSet, Labels, Samples
-from cl_engine.parts import OptionError
+from cl_engine.kinds.problems import OptionError
 from cl_engine.randomness import torch_generator
 
 

@@ -12,7 +12,8 @@ import torch
 from pydantic import Field
 
 from cl_engine.data.samples import DataError, DataSet, Labels, Samples
-from cl_engine.parts import ExistingFile, one_line
+from cl_engine.kinds.problems import one_line
+from cl_engine.kinds.signature import ExistingFile
 
 NEEDED = ("x_train", "y_train", "x_test", "y_test")
 

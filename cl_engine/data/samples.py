@@ -13,8 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cl_engine.errors import InputError
 
-class DataError(ValueError):
+
+class DataError(InputError):
     """The data cannot be used; the message says what is wrong and what is allowed."""
 
 

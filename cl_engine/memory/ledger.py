@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cl_engine.errors import EngineError
+
 POLICIES: dict[str, frozenset[str] | None] = {
     "full": None,  # everything that is held
     "paper": frozenset({"parameters", "exemplars"}),  # MEMO (Zhou et al., ICLR 2023, section 4.2)
@@ -22,8 +24,10 @@ UNSTORABLE = (torch.complex128, torch.complex32)  # checkpoints have no such typ
 Policy = str | tuple[str, ...]  # the name of a policy, or the kinds that count
 
 
-class MemoryContractError(RuntimeError):
+class MemoryContractError(EngineError, RuntimeError):
     """A strategy holds what it may not hold, or more than its budget."""
+
+    status = 3
 
     def __init__(self, message: str, entries: Iterable[Entry] = ()) -> None:
         super().__init__(message)

@@ -10,7 +10,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from cl_engine.parts import OptionError, Part, load, resolve
+from cl_engine.kinds.problems import OptionError
+from cl_engine.kinds.registry import load
+from cl_engine.kinds.signature import Part
+from cl_engine.kinds.validation import resolve
 
 BackboneOption = Annotated[
     str | dict[str, Any],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cl_engine.memory.memo_tables import Row
+from cl_engine.memory.alignment.memo_tables import Row
 from cl_engine.reports.text import aligned
 
 HEADING = (

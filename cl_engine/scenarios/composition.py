@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cl_engine.parts import OptionError, did_you_mean
+from cl_engine.kinds.problems import OptionError, did_you_mean
 from cl_engine.randomness import derive
 from cl_engine.scenarios import MODIFIERS
 from cl_engine.scenarios.empty import Empty, without_empty

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from cl_engine.parts import OptionError
+from cl_engine.kinds.problems import OptionError
 from cl_engine.scenarios.plan import StreamPlan
 
 Empty = Literal["forbid", "keep", "drop"]

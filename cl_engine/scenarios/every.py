@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cl_engine.parts import Section
+from cl_engine.kinds.signature import Section
 from cl_engine.scenarios.empty import Empty
 from cl_engine.scenarios.modifiers.drift import drift as drift_of
 from cl_engine.scenarios.modifiers.imbalance import imbalance as imbalance_of

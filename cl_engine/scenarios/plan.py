@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cl_engine.errors import InputError
+
 Int64 = npt.NDArray[np.int64]
 
 
-class PlanError(ValueError):
+class PlanError(InputError):
     """The plan breaks one of the rules that every stream obeys."""
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.held import Held
-from cl_engine.strategies.task import Task
+from cl_engine.terms.task import Task
 
 
 class Strategy(Held):

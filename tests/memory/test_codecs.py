@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
+from cl_engine.kinds.problems import OptionError, Problems
 from cl_engine.memory.codecs import KINDS
 from cl_engine.memory.codecs.codec import build_codec
-from cl_engine.parts import OptionError, Problems
 
 
 def images(n, shape, seed=0):

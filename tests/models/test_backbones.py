@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from cl_engine.kinds.problems import OptionError
+from cl_engine.kinds.registry import kinds, load
+from cl_engine.memory.alignment.sizes import backbone_sizes
 from cl_engine.models.backbone import build_backbone, meta_backbone
-from cl_engine.models.sizes import backbone_sizes
-from cl_engine.parts import OptionError, kinds, load
 
 # kind, image size, parameters: all, generalised, specialised; map after the generalised part; features;
 # bytes of batch-norm buffers: all, generalised, specialised (MEMO, Zhou et al., ICLR 2023)

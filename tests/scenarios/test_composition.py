@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cl_engine.parts import OptionError
-from cl_engine.scenarios.class_incremental import class_incremental
+from cl_engine.kinds.problems import OptionError
 from cl_engine.scenarios.composition import compose
-from cl_engine.scenarios.data_incremental import data_incremental
-from cl_engine.scenarios.domain_incremental import domain_incremental
 from cl_engine.scenarios.empty import without_empty
+from cl_engine.scenarios.families.class_incremental import class_incremental
+from cl_engine.scenarios.families.data_incremental import data_incremental
+from cl_engine.scenarios.families.domain_incremental import domain_incremental
 from cl_engine.scenarios.modifiers.drift import drift
 from cl_engine.scenarios.modifiers.imbalance import imbalance
 from cl_engine.scenarios.modifiers.label_noise import label_noise

@@ -3,7 +3,10 @@ import inspect
 import numpy as np
 import pytest
 
-from cl_engine.parts import describe, load, options, validate
+from cl_engine.kinds.listing import options
+from cl_engine.kinds.registry import load
+from cl_engine.kinds.signature import describe
+from cl_engine.kinds.validation import validate
 from cl_engine.scenarios import KINDS
 
 

@@ -61,7 +61,7 @@ def test_fingerprint_depends_on_what_is_delivered_and_nothing_else():
 
 def test_fingerprint_is_equal_in_another_process_with_other_threads():
     code = (
-        "import numpy as np; from cl_engine.scenarios.class_incremental import class_incremental as c;"
+        "import numpy as np; from cl_engine.scenarios.families.class_incremental import class_incremental as c;"
         "print(c(np.arange(40) % 10, seed=5).fingerprint)"
     )
     prints = {

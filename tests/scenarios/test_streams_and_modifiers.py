@@ -12,8 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cl_engine import parts
-from cl_engine.parts import OptionError
+from cl_engine.kinds.problems import OptionError
 from cl_engine.scenarios import KINDS, MODIFIERS
 from cl_engine.scenarios.composition import _load, compose
 from cl_engine.scenarios.plan import StreamPlan, exposure_order, targets_digest

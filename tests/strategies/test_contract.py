@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cl_engine import Strategy
-from cl_engine.parts import kinds, load
+from cl_engine.kinds.registry import kinds, load
 from cl_engine.testing import BrokenContract, check_strategy
 from tests import hiding
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from cl_engine.kinds.problems import OptionError
 from cl_engine.memory.codecs.codec import Codec, Encoded
-from cl_engine.parts import OptionError
 
 CHUNK = 256  # images that are floats at a time
 

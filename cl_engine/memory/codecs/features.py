@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cl_engine.kinds.problems import OptionError
 from cl_engine.memory.codecs.codec import Codec, Encoded
-from cl_engine.parts import OptionError
 
 SCALE_BYTES = 4  # int8 features come with a float32 scale per sample
 

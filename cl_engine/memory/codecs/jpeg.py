@@ -11,8 +11,8 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
+from cl_engine.kinds.problems import OptionError
 from cl_engine.memory.codecs.codec import Codec, Encoded
-from cl_engine.parts import OptionError
 
 
 class Jpeg(Codec):

@@ -6,7 +6,7 @@ are its options.  :func:`cl_engine.scenarios.composition.compose` applies them i
 
 from __future__ import annotations
 
-from cl_engine.parts import OptionError
+from cl_engine.kinds.problems import OptionError
 from cl_engine.scenarios.plan import StreamPlan
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from cl_engine.parts import OptionError
+from cl_engine.kinds.problems import OptionError
 from cl_engine.randomness import numpy_generator
 from cl_engine.scenarios.grouping import ranks, shuffled_by
 from cl_engine.scenarios.plan import Int64

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from cl_engine.parts import OptionError
+from cl_engine.kinds.problems import OptionError
 from cl_engine.randomness import numpy_generator
 from cl_engine.scenarios.grouping import positions_in, ranks, shuffled_by
 from cl_engine.scenarios.plan import Int64, StreamPlan, exposure_order

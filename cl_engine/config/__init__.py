@@ -1,0 +1,1 @@
+"""The scenario file: text with places, keys, checks, and the scenario that passed them."""

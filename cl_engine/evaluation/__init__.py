@@ -1,0 +1,1 @@
+"""Evaluation: what a rebuilt strategy gets right."""

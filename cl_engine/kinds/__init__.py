@@ -1,0 +1,1 @@
+"""Kinds and their options: what a scenario names, read from signatures."""

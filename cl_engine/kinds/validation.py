@@ -1,0 +1,111 @@
+"""From what a user wrote to complete options: every default filled in, every problem named once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from cl_engine.kinds.problems import Problem, Problems, Where, did_you_mean, shown
+from cl_engine.kinds.registry import kinds, load, shared, spelled
+from cl_engine.kinds.schema import allowed_here
+from cl_engine.kinds.signature import ExistingFile, Part, Section, options_model
+
+
+def resolve(package: str, value: object, folder: Path | None = None) -> dict[str, Any]:
+    """Return ``{"kind": ..., every option}`` for a name or a ``{kind, options...}`` mapping, validated.
+
+    Raises:
+        Problems: paths are relative to ``value``.
+    """
+    if isinstance(value, str):
+        value = {"kind": value}
+    if not isinstance(value, Mapping):
+        raise Problems([Problem((), f"got {shown(value)}; allowed: the name of a kind, or {{kind: name, ...}}")])
+    kind = value.get("kind")
+    options = {k: v for k, v in value.items() if k != "kind"}
+    if callable(kind):  # from Python, a kind may be the thing itself
+        return {"kind": spelled(package, kind), **validate(kind, options, folder, shared(package))}
+    if not isinstance(kind, str):
+        what = "missing" if kind is None else f"got {shown(kind)}"
+        where: Where = ("kind",) if "kind" in value else ()
+        names = ", ".join(kinds(package))
+        raise Problems([Problem(where, f"{'kind ' if not where else ''}{what}; allowed: {names}")])
+    return {"kind": kind, **validate(load(package, kind, folder), options, folder, shared(package))}
+
+
+def validate(
+    target: Callable[..., Any],
+    options: Mapping[str, Any],
+    folder: Path | None = None,
+    also: Callable[..., Any] | None = None,
+) -> dict[str, Any]:
+    """Return all options of ``target`` (and of ``also``), defaults filled in, after checking ``options``.
+
+    Raises:
+        Problems: unknown, missing or wrong options, each once.
+    """
+    model = options_model(target, also)
+    problems: dict[Where, Problem] = {}
+    values: dict[str, Any] = {}
+    try:
+        values = dict(model.model_validate(dict(options)))
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            if detail["type"] == "missing" and _misspelled(str(detail["loc"][0]), options, model):
+                continue  # the unknown option that was meant says it already
+            where = detail["loc"][:1]  # a union reports each of its branches: one line per option is enough
+            problems.setdefault(where, _problem(model, where, detail))
+    for name, info in model.model_fields.items():
+        nested_in = next((m for m in info.metadata if isinstance(m, Part | Section)), None)
+        given = options.get(name, info.default)
+        optional = given is None and info.default is None
+        if nested_in and not optional and (name in options or not info.is_required()):
+            try:
+                values[name] = _nested(nested_in, given, info.default, folder)
+            except Problems as nested:
+                for p in nested.problems:
+                    where = (name, *p.where)
+                    problems[where] = Problem(where, p.what, p.at_key)
+        if any(isinstance(m, ExistingFile) for m in info.metadata) and name in values:
+            path = (folder or Path()) / Path(values[name]).expanduser()
+            if not path.is_file() and Path(values[name]).is_file():
+                path = Path(values[name])  # as typed on the command line
+            values[name] = str(path.resolve())
+            if not path.is_file():
+                problems[(name,)] = Problem((name,), f"there is no file {str(path)!r}; allowed: a file that exists")
+    if problems:
+        raise Problems(problems.values())
+    return values
+
+
+def _nested(marker: Part | Section, value: object, default: object, folder: Path | None) -> dict[str, Any]:
+    if isinstance(marker, Part):
+        if isinstance(value, Mapping) and "kind" not in value and isinstance(default, str):
+            value = {"kind": default, **value}
+        return resolve(marker.package, value, folder)
+    if not isinstance(value, Mapping):
+        raise Problems([Problem((), f"got {shown(value)}; allowed: a mapping of options")])
+    return validate(marker.target, value, folder)
+
+
+def _problem(model: type[BaseModel], where: Where, detail: Mapping[str, Any]) -> Problem:
+    name = str(where[0]) if where else ""
+    if detail["type"] == "extra_forbidden":
+        fields = ", ".join(model.model_fields) or "no option at all"
+        text = f"unknown option{did_you_mean(name, model.model_fields)}; allowed: {fields}"
+        return Problem(where, text, at_key=True)
+    permitted = allowed_here(model, name) if name in model.model_fields else "any value"
+    if detail["type"] == "missing":
+        return Problem((), f"option {name!r} is missing; allowed: {permitted}")
+    if detail["type"] == "value_error":
+        return Problem(where, str(detail["ctx"]["error"]))
+    return Problem(where, f"got {shown(detail['input'])}; allowed: {permitted}")
+
+
+def _misspelled(name: str, given: Iterable[str], model: type[BaseModel]) -> bool:
+    unknown = [key for key in given if key not in model.model_fields]
+    return any(difflib.get_close_matches(key, model.model_fields, n=1) == [name] for key in map(str, unknown))

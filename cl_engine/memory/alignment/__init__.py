@@ -1,0 +1,1 @@
+"""Alignment: what a model is worth in exemplars, and what growing networks will hold."""

@@ -1,0 +1,1 @@
+"""Exemplars: which samples are kept for rehearsal, within slots, quotas and bytes."""

@@ -1,0 +1,134 @@
+"""Exemplar memory: samples chosen for rehearsal, within slots, quotas and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from cl_engine.data.samples import Samples
+from cl_engine.memory.codecs.codec import Codec, Encoded
+from cl_engine.memory.exemplars.encoded import EncodedSamples
+from cl_engine.memory.exemplars.quota import Limits
+from cl_engine.memory.exemplars.selection import BY_FEATURES, first, newest_keys, uniform_keys
+
+Selection = Literal["random", "reservoir", "ring", "herding", "nearest-mean", "class-balanced"]
+COUNTING = ("random", "class-balanced", "reservoir")  # uniform: they need to know how many were delivered
+Preferred = Callable[[Tensor], Tensor]  # counts [groups] -> the preferred candidates, group by group
+PROBE = 32  # samples that are encoded for a first idea of their size
+
+
+class ExemplarMemory(EncodedSamples):
+    """Encoded samples that were chosen, and how many were delivered where that matters (kind ``statistics``).
+
+    Selections:
+        ``random``: a uniform sample of each class.
+        ``class-balanced``: the same under the name of its online form, the class-balancing reservoir CBRS
+            (Chrysakis & Moens, ICML 2020): one pass, classes evened out, each a uniform sample.
+        ``ring``: the newest samples of each class.
+        ``herding``: greedy herding of each class (iCaRL).
+        ``nearest-mean``: the samples nearest to the class mean (MEMO's text).
+        ``reservoir``: a uniform sample of everything delivered (Vitter, 1985), classes as they come.
+
+    All may be updated with an experience or with a few samples at a time.  Herding and nearest-mean choose anew
+    among the exemplars and the new samples of the classes that came.
+    """
+
+    seen: Tensor
+
+    def __init__(self, selection: Selection, shape: tuple[int, ...], codec: Codec) -> None:
+        """Start empty; see :class:`EncodedSamples`."""
+        super().__init__(shape, codec)
+        self.selection = selection
+        # Samples delivered so far: of everything (reservoir), of each class (the other uniform ones).
+        self.hold("seen", torch.zeros(1 if selection == "reservoir" else 0, dtype=torch.int64))
+
+    def grow(self, classes: int) -> None:
+        """Make room for the counts of ``classes`` classes."""
+        if self.selection in ("random", "class-balanced"):
+            self.seen = torch.cat([self.seen, self.seen.new_zeros(classes - len(self.seen))])
+
+    def update(
+        self, new: Samples, limits: Limits, generator: torch.Generator, features: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Let ``new`` samples compete with the exemplars for the places that ``limits`` allows.
+
+        Args:
+            new: samples delivered since the last update, in order.
+            limits: how many exemplars may be held.
+            generator: a CPU generator.
+            features: maps samples ``[N, ...]`` to features ``[N, D]``; used by herding and nearest-mean.
+        """
+        labels = torch.cat([self.y.long(), new.y]).cpu()
+        pooled = torch.zeros_like(labels) if self.selection == "reservoir" else labels
+        classes, group, available = torch.unique(pooled, return_inverse=True, return_counts=True)
+        preferred: Preferred
+        if self.selection in COUNTING:
+            keys = uniform_keys(group, len(self), self.seen.cpu()[classes], generator)
+            self.seen += torch.bincount(pooled[len(self) :], minlength=len(self.seen)).to(self.seen.device)
+            preferred = partial(first, group, keys)
+        elif self.selection in BY_FEATURES and len(new):
+            preferred = self._by_features(group, new, features)
+        else:
+            preferred = partial(first, group, newest_keys(len(labels), len(self)))
+        chosen, encoded = self._choose(group, available, preferred, new, limits)
+        self.replace(encoded, labels[chosen])
+
+    def _by_features(self, group: Tensor, new: Samples, features: Callable[[Tensor], Tensor]) -> Preferred:
+        """Herding or nearest-mean of the classes that came; the others keep their order."""
+        rule, held = BY_FEATURES[self.selection], len(self)
+        old = torch.nonzero(torch.isin(group[:held], group[held:])).flatten()
+        described = features(new.x)
+        if len(old):
+            described = torch.cat([features(self.decoded(self.encoded().take(old))), described])
+        rivals = torch.cat([old, torch.arange(held, len(group))])
+        by_class = group[rivals].argsort(stable=True)
+        rivals, described = rivals[by_class], described[by_class.to(described.device)]
+        present, lengths = torch.unique_consecutive(group[rivals], return_counts=True)
+        members, rows_of = (torch.split(t, lengths.tolist()) for t in (rivals, described))
+
+        def preferred(counts: Tensor) -> Tensor:
+            keys = torch.arange(len(group), dtype=torch.float64)
+            keys[rivals] = torch.inf
+            wanted = counts[present].tolist()
+            for mine, rows, count in zip(members, rows_of, wanted, strict=True):
+                keys[mine[rule(rows, count).cpu()]] = torch.arange(count, dtype=torch.float64)
+            return first(group, keys, counts)
+
+        return preferred
+
+    def _choose(
+        self, group: Tensor, available: Tensor, preferred: Preferred, new: Samples, limits: Limits
+    ) -> tuple[Tensor, Encoded]:
+        """Return the candidates to hold, class by class, and their bytes."""
+        each = self.codec.bytes_per_sample(self.shape)
+        beside = limits.room.beside(offsets=self.sizes_vary) if limits.room else 0
+        if each is not None:
+            chosen = preferred(limits.counts(available, each + beside))
+            return chosen, self._candidates(chosen, new)
+        most, estimate = limits.counts(available), self._usual_size(new) + beside
+        while True:
+            counts = limits.counts(available, estimate)
+            chosen = preferred(counts)
+            encoded = self._candidates(chosen, new)
+            fits = limits.fitting(encoded.sizes + beside, group[chosen])
+            fitted = torch.bincount(group[chosen[fits]], minlength=len(counts))
+            if estimate == 1 or not ((fitted == counts) & (counts < most)).any():
+                return chosen[fits], encoded.take(fits)
+            estimate = max(1, estimate // 2)  # a class has room for more than were looked at
+
+    def _usual_size(self, new: Samples) -> int:
+        """Estimate the bytes of an encoded sample, rather too low, at least 1."""
+        sizes = self.encoded().sizes if len(self) else self.codec.encode(new.x[:PROBE]).sizes
+        return max(1, int(sizes.sum()) * 3 // (4 * max(1, len(sizes))))
+
+    def _candidates(self, index: Tensor, new: Samples) -> Encoded:
+        """Return the encoded candidates at ``index``: exemplars as they are held, new samples encoded now."""
+        held = len(self)
+        fresh = index >= held
+        arriving = new.x[(index[fresh] - held).to(new.x.device)]
+        both = self.encoded().take(index[~fresh]).join(self.codec.encode(arriving))
+        return both.take(torch.where(fresh, int((~fresh).sum()) + fresh.cumsum(0), (~fresh).cumsum(0)) - 1)

@@ -1,0 +1,1 @@
+"""Running: a stream with its data, learning, its isolation, what is stored, the record."""

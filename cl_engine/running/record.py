@@ -1,0 +1,192 @@
+"""The record of a run: what ``result.json`` holds, as an object."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import cl_engine
+from cl_engine.config.scenario import Scenario
+from cl_engine.evaluation.accuracy import Counts
+from cl_engine.memory.ledger import Entry, Policy, counted_bytes, held_bytes, policy_name
+from cl_engine.metrics import all_metrics, class_metrics
+from cl_engine.running.learning import Recipe
+
+SCHEMA = 1
+
+
+class RunRecord:
+    """A finished run.
+
+    Attributes:
+        directory: where it is stored, or None.
+    """
+
+    def __init__(self, result: dict[str, Any], directory: Path | None = None) -> None:
+        self._result, self.directory = result, directory
+
+    @classmethod
+    def load(cls, directory: str | Path) -> RunRecord:
+        """Read a run directory.
+
+        Raises:
+            FileNotFoundError: there is no finished run.
+        """
+        return cls(json.loads((Path(directory) / "result.json").read_text(encoding="utf-8")), Path(directory))
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """Accuracy metrics by name, fractions; None where undefined."""
+        found: dict[str, float | None] = self._result["metrics"]
+        return found
+
+    @property
+    def accuracy(self) -> dict[str, Any]:
+        """``seen`` (A_1..A_T), ``matrix`` (after experience k on group j) and ``curve``."""
+        found: dict[str, Any] = self._result["accuracy"]
+        return found
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """Bytes held after each experience, under both policies, with every entry."""
+        found: dict[str, Any] = self._result["memory"]
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole record as plain data, as in ``result.json``."""
+        return self._result
+
+    def __repr__(self) -> str:
+        kind = self._result["config"]["strategy"]["kind"]
+        accuracy, held = self.metrics["average_accuracy"], self.memory["max_held_bytes"]
+        return f"<RunRecord {self._result['name']}: {kind}, average accuracy {accuracy}, {held} bytes at most>"
+
+
+def accuracy_facts(counts: Sequence[Counts], curve: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return what an experience's record says about accuracy; ``counts`` has one entry per tested transform."""
+    correct = [c.correct.tolist() for c in counts]
+    tested = [c.tested.tolist() for c in counts]
+    return {
+        "correct": correct,
+        "tested": tested,
+        "accuracy": _ratio(sum(map(sum, correct)), sum(map(sum, tested))),
+        "curve": [list(point) for point in curve],
+    }
+
+
+def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int], policy: Policy) -> dict[str, Any]:
+    """Return what an experience's record says about memory; ``policy`` is the scenario's."""
+    return {
+        "held_bytes": held_bytes(entries, "full"),
+        "paper_bytes": held_bytes(entries, "paper"),
+        "counted_bytes": counted_bytes(entries, transient, policy),
+        "entries": [entry.plain() for entry in entries],
+        "transient": dict(transient),
+    }
+
+
+def result_of(scenario: Scenario, recipe: Recipe, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Build the result from the records of all experiences."""
+    seen = [line["accuracy"] for line in lines]
+    matrix = [_row(line, [e.new_classes for e in recipe.exposures], scenario.plan.transforms) for line in lines]
+    delivered = np.cumsum([line["samples"] for line in lines]).tolist()
+    curve = [tuple(point) for line in lines for point in line["curve"]]
+    if scenario.evaluate.samples is None:
+        curve = list(zip(delivered, seen, strict=True))
+    held = [line["held_bytes"] for line in lines]
+    budget = recipe.budget
+    return {
+        "schema": SCHEMA,
+        "name": scenario.name,
+        "id": scenario.id,
+        "status": "done",
+        "seed": scenario.seed,
+        "identity": scenario.identity,
+        "config": scenario.to_dict(),
+        "stream": {
+            "kind": scenario.stream["kind"],
+            "fingerprint": scenario.plan.fingerprint,
+            "experiences": [{k: line[k] for k in ("samples", "classes", "new_classes")} for line in lines],
+            "dropped_samples": scenario.plan.dropped,
+            "groups": "classes by the experience that first exposed them"
+            if scenario.plan.transforms is None
+            else "all classes, by the transform of an experience",
+            "notes": list(scenario.plan.notes),
+        },
+        "metrics": {
+            **all_metrics(seen, matrix, curve),
+            **class_metrics([_recalls(line) for line in lines], [line["present"] for line in lines]),
+        },
+        "accuracy": {"seen": seen, "matrix": matrix, "curve": [list(point) for point in curve]},
+        "memory": {
+            "policy": scenario.memory.policy,
+            "budget_bytes": None if budget is None else budget.bytes,
+            "budget_scope": None if budget is None else budget.scope,
+            "limits": None if budget is None else list(budget.limits or [budget.bytes] * len(lines)),
+            "reference_bytes": scenario.reference_bytes(),
+            "counted_bytes": [line["counted_bytes"] for line in lines],
+            "held_bytes": held,
+            "paper_bytes": [line["paper_bytes"] for line in lines],
+            "max_held_bytes": max(held),
+            "mean_held_bytes": sum(held) / len(held),
+            "training_peak_bytes": max(sum(line["transient"].values()) for line in lines),
+            "training_peak": {k: max(line["transient"].get(k, 0) for line in lines) for k in _transient(lines)},
+            "entries": [line["entries"] for line in lines],
+        },
+        "notes": _never_held(scenario.memory.counted, lines)
+        + [f"experience {line['experience'] + 1}: {note}" for line in lines for note in line["notes"]],
+        "environment": {
+            "cl_engine": cl_engine.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "threads": torch.get_num_threads(),
+            "device": str(recipe.device),
+        },
+        "seconds": {key: sum(line["seconds"][key] for line in lines) for key in ("learn", "predict", "total")},
+    }
+
+
+def _row(
+    line: Mapping[str, Any], groups: Sequence[Sequence[int]], transforms: Sequence[object] | None
+) -> list[float | None]:
+    """Return the accuracy on each group after one experience; None for groups that are not exposed yet."""
+    correct, tested = line["correct"], line["tested"]
+    if transforms is not None:
+        row = [_ratio(sum(c), sum(t)) for c, t in zip(correct, tested, strict=True)]
+        return row + [None] * (len(groups) - len(row))
+    if not correct:
+        return [None] * len(groups)
+    return [_ratio(sum(correct[0][c] for c in g), sum(tested[0][c] for c in g)) for g in groups]
+
+
+def _recalls(line: Mapping[str, Any]) -> list[float | None]:
+    """Return the accuracy of each class over all tested transforms; None for classes not exposed."""
+    columns = zip(zip(*line["correct"], strict=True), zip(*line["tested"], strict=True), strict=True)
+    return [_ratio(sum(c), sum(t)) for c, t in columns]
+
+
+def _never_held(policy: Policy, lines: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a note on kinds that a policy names and nothing ever was."""
+    if isinstance(policy, str):
+        return []
+    found = {e["kind"] for line in lines for e in line["entries"]} | set(_transient(lines))
+    return [
+        f"the policy {policy_name(policy)} counts {kind!r}, which nothing was"
+        for kind in policy
+        if kind not in found
+    ]
+
+
+def _transient(lines: Sequence[dict[str, Any]]) -> list[str]:
+    return sorted({name for line in lines for name in line["transient"]})
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

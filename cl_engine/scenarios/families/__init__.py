@@ -1,0 +1,1 @@
+"""Stream families, one a file: who comes when."""

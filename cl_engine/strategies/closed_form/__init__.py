@@ -1,0 +1,1 @@
+"""Closed-form learners: sums over samples, and one solve."""

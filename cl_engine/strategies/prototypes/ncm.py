@@ -1,0 +1,57 @@
+"""Nearest class mean on frozen features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cl_engine.data.samples import Samples
+from cl_engine.models.backbone import BackboneOption, build_backbone, to_float
+from cl_engine.strategies.strategy import Strategy
+from cl_engine.terms.task import Task
+
+
+class NCM(Strategy):
+    """Nearest class mean of frozen features; holds one sum and one count per class, no sample.
+
+    The classifier of iCaRL (Rebuffi et al., CVPR 2017) over all samples instead of exemplars, features not
+    normalised.  Running sums are float64, so the result does not depend on the order of the samples.
+    """
+
+    sums: Tensor
+    counts: Tensor
+
+    def __init__(self, *, backbone: BackboneOption = "identity") -> None:
+        super().__init__()
+        self.backbone_option = backbone
+
+    def begin(self, task: Task) -> None:
+        """Build the frozen backbone; add a row per new class."""
+        if task.index == 0:
+            backbone = build_backbone(self.backbone_option, task.shape, task.generator("backbone"))
+            self.backbone = backbone.requires_grad_(False).eval().to(task.device)
+            width = backbone.features
+            self.hold("sums", torch.zeros(0, width, dtype=torch.float64, device=task.device), kind="prototypes")
+            self.hold("counts", torch.zeros(0, dtype=torch.int64, device=task.device), kind="statistics")
+        new = task.seen_classes - len(self.counts)
+        self.sums = torch.cat([self.sums, self.sums.new_zeros(new, self.sums.shape[1])])
+        self.counts = torch.cat([self.counts, self.counts.new_zeros(new)])
+
+    def learn(self, task: Task, samples: Samples) -> None:
+        """Add the samples' features to the sums of their classes."""
+        if task.dry:
+            return  # the sums have their size already
+        for batch in samples.batches(4096):
+            self.sums.index_add_(0, batch.y, self.features(batch.x))
+        self.counts += torch.bincount(samples.y, minlength=len(self.counts))
+
+    @torch.no_grad()
+    def features(self, x: Tensor) -> Tensor:
+        """Return frozen features, float64 ``[B, D]``."""
+        features: Tensor = self.backbone(to_float(x)).double()
+        return features
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Return minus the distance to each class mean, ``[B, classes]``."""
+        means = self.sums / self.counts.clamp(min=1)[:, None]
+        return -torch.cdist(self.features(x), means)

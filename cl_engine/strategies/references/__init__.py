@@ -1,0 +1,1 @@
+"""References: the lower and the upper bound."""

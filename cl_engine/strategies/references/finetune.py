@@ -1,0 +1,48 @@
+"""Finetune: the lower reference."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cl_engine.data.samples import Samples
+from cl_engine.models.backbone import BackboneOption
+from cl_engine.models.network import Network
+from cl_engine.strategies.strategy import Strategy
+from cl_engine.terms.task import Task
+from cl_engine.training.loop import fit
+
+
+class Finetune(Strategy):
+    """Train on each experience as it comes, with cross-entropy over all seen classes; forgets the earlier ones."""
+
+    network: Network
+
+    def __init__(self, *, backbone: BackboneOption = "mlp") -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def begin(self, task: Task) -> None:
+        """Build the network for the first experience; grow its head for the new classes."""
+        if task.index == 0:
+            self.network = Network(self.backbone, task.shape, task.generator("backbone"), task.device)
+        self.network.head.grow(task.seen_classes, task.generator("head"))
+
+    def learn(self, task: Task, samples: Samples) -> None:
+        """Minimise the cross-entropy of the experience's samples."""
+        fit(self.network, samples, task, self.loss)
+
+    def loss(self, batch: Samples) -> Tensor:
+        """Mean cross-entropy over the batch, a scalar."""
+        return F.cross_entropy(self.network(batch.x), batch.y)
+
+    @torch.no_grad()
+    def features(self, x: Tensor) -> Tensor:
+        """Return backbone features ``[B, D]``, in batches."""
+        return torch.cat([self.network.features(part) for part in torch.split(x, 1024)])
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Return logits ``[B, classes]``."""
+        logits: Tensor = self.network(x)
+        return logits

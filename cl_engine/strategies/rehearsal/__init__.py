@@ -1,0 +1,1 @@
+"""Rehearsal: exemplars of the past beside the samples of the present."""

@@ -1,0 +1,104 @@
+"""Replay: train on the new samples together with exemplars of the old ones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from cl_engine.data.samples import Samples
+from cl_engine.kinds.problems import OptionError
+from cl_engine.memory.codecs.codec import CodecOption, build_codec
+from cl_engine.memory.exemplars.exemplars import ExemplarMemory, Selection
+from cl_engine.memory.exemplars.quota import Limits, Quota
+from cl_engine.memory.exemplars.selection import BY_FEATURES
+from cl_engine.models.backbone import BackboneOption
+from cl_engine.strategies.references.finetune import Finetune
+from cl_engine.terms.task import Task
+from cl_engine.training.loop import fit
+
+DEFAULT_TOTAL = 200
+
+
+class Replay(Finetune):
+    """Train on the experience's samples and the exemplars, one shuffled set; then choose exemplars anew.
+
+    The number of exemplars is the smallest of what is asked for: ``total``, ``per_class``, and what the memory
+    budget leaves; 200 in all where none of them is given.  With ``codec: features`` everything happens on the
+    features of a frozen backbone, and only the head is trained.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: BackboneOption = "mlp",
+        selection: Annotated[
+            Selection,
+            Field(
+                description="of each class a uniform sample (random, class-balanced), the newest (ring), greedy "
+                "herding (iCaRL) or the nearest to the mean (MEMO's text); or one reservoir over the whole stream"
+            ),
+        ] = "random",
+        total: Annotated[
+            int | None, Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen")
+        ] = None,
+        per_class: Annotated[
+            int | None,
+            Field(ge=1, le=10**12, description="exemplars of each class; not with `selection: reservoir`"),
+        ] = None,
+        quota: Annotated[
+            Quota,
+            Field(description="even shares that use every slot, or floor(K / classes) each as in the papers"),
+        ] = "even",
+        codec: CodecOption = "raw",
+    ) -> None:
+        super().__init__(backbone=backbone)
+        self.selection, self.total, self.per_class, self.quota = selection, total, per_class, quota
+        self.codec = codec
+        if selection == "reservoir":
+            for option, asked in (("per_class", per_class is not None), ("quota", quota != "even")):
+                if asked:
+                    raise OptionError(option, "a reservoir has no classes; allowed: `total`, or another selection")
+
+    def begin(self, task: Task) -> None:
+        """Grow the head; start with an empty exemplar memory."""
+        super().begin(task)
+        if task.index == 0:
+            codec = build_codec(self.codec, frozen=self.network.frozen)
+            shape = (self.network.backbone.features,) if codec.of_features else task.shape
+            self.memory = ExemplarMemory(self.selection, shape, codec).to(task.device)
+        self.memory.grow(task.seen_classes)
+
+    def learn(self, task: Task, samples: Samples) -> None:
+        """Train on samples and exemplars, then let the samples compete for a place among the exemplars."""
+        if self._on_features:
+            samples = Samples(self.features(samples.x), samples.y)
+        exemplars = self.memory.samples()
+        if exemplars.x.data_ptr() != self.memory.x.data_ptr():  # raw ones are used where they are held
+            task.charge("decoded exemplars", exemplars.x.numel() * exemplars.x.element_size())
+        fit(self.network, samples, task, self.loss, memory=exemplars)
+        if task.dry and self.memory.sizes_vary and self.selection in BY_FEATURES:
+            self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
+        features = _as_they_are if self._on_features else self.features
+        self.memory.update(samples, self._limits(task), task.generator("exemplars"), features)
+
+    def loss(self, batch: Samples) -> Tensor:
+        """Mean cross-entropy over the batch, a scalar."""
+        scores = self.network.head(batch.x) if self._on_features else self.network(batch.x)
+        return F.cross_entropy(scores, batch.y)
+
+    @property
+    def _on_features(self) -> bool:
+        return self.memory.codec.of_features
+
+    def _limits(self, task: Task) -> Limits:
+        room = task.exemplar_room(self)
+        unlimited = self.total is None and self.per_class is None and room is None
+        total = DEFAULT_TOTAL if unlimited else self.total
+        return Limits(total, self.per_class, room, self.quota, task.seen_classes)
+
+
+def _as_they_are(features: Tensor) -> Tensor:
+    return features

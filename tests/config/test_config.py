@@ -1,0 +1,255 @@
+"""Scenario files: what is right is understood, what is wrong gets one line that says where."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cl_engine.cli.app import _status
+from cl_engine.config.scenario import ConfigError, Scenario, scenario_schema
+from cl_engine.scenarios.shipped import FOLDER, shipped
+
+GOOD = """\
+name: example
+data: digits
+stream:
+  kind: class-incremental
+  step: 5
+strategy:
+  kind: replay
+  total: 30
+seed: 7
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    return path
+
+
+def message(tmp_path, text, overrides=()):
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as raised:
+        Scenario.load(path, overrides)
+    return str(raised.value).replace(str(path), "a.yaml")
+
+
+def test_defaults_are_filled_in_and_the_root_seed_reaches_the_stream(tmp_path):
+    scenario = Scenario.load(write(tmp_path, GOOD))
+    own = {
+        "kind": "class-incremental",
+        "first": None,
+        "step": 5,
+        "class_order": 1993,
+        "remainder": "error",
+        "seed": 7,
+    }
+    assert own.items() <= scenario.stream.items()
+    assert scenario.stream["delivery"] == "offline"
+    assert scenario.strategy["backbone"] == {"kind": "mlp", "width": 128, "depth": 2}
+    assert Scenario.load(write(tmp_path, GOOD), ["stream.seed=3"]).stream["seed"] == 3
+
+
+def test_the_resolved_scenario_loads_to_itself(tmp_path):
+    scenario = Scenario.load(write(tmp_path, GOOD))
+    again = Scenario.load(scenario.to_dict())
+    assert again.to_dict() == scenario.to_dict()
+    assert again.id == scenario.id
+
+
+def test_the_id_tells_scenarios_apart(tmp_path):
+    path = write(tmp_path, GOOD)
+    ids = {Scenario.load(path, [o]).id for o in ("seed=7", "seed=8", "training.lr=0.1", "strategy.total=31")}
+    assert len(ids) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("data: digits", "dta: digits", "a.yaml:2:1: dta: unknown option, did you mean 'data'?; allowed: name, data"),
+        ("data: digits", "data: digit", "a.yaml:2:7: data.kind: there is no data source 'digit', did you mean 'digits'"),
+        ("  step: 5", "  stepp: 5", "a.yaml:5:3: stream.stepp: unknown option, did you mean 'step'?"),
+        ("  step: 5", "  step: 0", "a.yaml:5:9: stream.step: got 0; allowed: an integer >= 1"),
+        ("  step: 5", "  step: '5'", "a.yaml:5:9: stream.step: got '5'; allowed: an integer >= 1"),
+        ("  step: 5", "  step: 5.5", "a.yaml:5:9: stream.step: got 5.5"),
+        ("  step: 5", "  step: true", "a.yaml:5:9: stream.step: got true"),
+        ("  step: 5", "  step: 3", "a.yaml:5:9: stream.step: 10 classes - 3 in the first experience leave 7"),
+        ("  step: 5", "  first: 11", "a.yaml:5:10: stream.first: 11 classes in the first experience, but the data has 10"),
+        ("  step: 5", "  step: 5\n  step: 2", "a.yaml:6:3: stream.step: this key stands here twice"),
+        ("  kind: replay", "  kind: reply", "a.yaml:7:9: strategy.kind: there is no strategy 'reply', did you mean 'replay'"),
+        ("  kind: replay", "  kind: textwrap:dedent", "a.yaml:7:9: strategy.kind: 'textwrap:dedent' is no strategy; allowed: a subclass"),
+        ("  kind: replay", "  kind: nowhere:X", "a.yaml:7:9: strategy.kind: cannot import 'nowhere'"),
+        ("  kind: replay", "  kind: [1]", "a.yaml:7:9: strategy.kind: got [1]"),
+        ("  kind: replay\n", "", "a.yaml:7:3: strategy: kind missing; allowed: finetune"),
+        ("  total: 30", "  backbone: {kind: mlp, wdith: 3}", "a.yaml:8:25: strategy.backbone.wdith: unknown option, did"),
+        ("  total: 30", "  backbone: vgg", "a.yaml:8:13: strategy.backbone.kind: there is no backbone 'vgg'"),
+        ("data: digits", "data: {kind: gaussian}\nx: 1", "a.yaml:3:1: x: unknown option"),
+        ("data: digits", "data: {kind: gaussian, classes: 4}", "a.yaml:5:9: stream.step: 5 classes in the first"),
+        ("  total: 30", "  total: 30\n  backbone: convnet2\ntraining: {lr: 0}", "a.yaml:10:16: training.lr: got 0"),
+        ("seed: 7", "seed: -7", "a.yaml:9:7: seed: got -7; allowed: an integer >= 0"),
+        ("seed: 7", "memory: {budget: 10 B}", "a.yaml:9:18: memory.budget: 10 B is less than one exemplar, 68 bytes"),
+        ("seed: 7", "memory: {budget: lots}", "a.yaml:9:18: memory.budget: got 'lots'; allowed: bytes such as"),
+        ("seed: 7", "memory: {budget: 0 exemplars}", "a.yaml:9:18: memory.budget: got '0 exemplars'"),
+        ("seed: 7", "memory: {policy: ful}", "a.yaml:9:18: memory.policy: got 'ful'; allowed: full, paper or a list"),
+        ("seed: 7", "memory: 3", "a.yaml:9:9: memory: got 3; allowed: a mapping"),
+        ("seed: 7", "training: {epochs: .inf}", "a.yaml:9:20: training.epochs: got inf"),
+        ("seed: 7", "training: {lr: .nan}", "a.yaml:9:16: training.lr: got nan"),
+        ("seed: 7", "device: tpu", "a.yaml:9:9: device: got 'tpu'; allowed: auto, cpu or cuda"),
+        ("name: example", "name: ../x", "a.yaml:1:7: name: got '../x'"),
+        ("data: digits\n", "", "a.yaml:1:1: option 'data' is missing"),
+        ("data: digits", "data: {kind: npz}", "a.yaml:2:7: data: option 'path' is missing; allowed: a text"),
+        ("data: digits", "data: {kind: npz, path: no.npz}", "a.yaml:2:25: data.path: there is no file"),
+        ("  total: 30", "  selection: reservoir\n  per_class: 3", "a.yaml:9:14: strategy.per_class: a reservoir has no"),
+        ("data: digits", "data: [", "a.yaml:4:7: no YAML"),
+    ],
+)  # fmt: skip
+def test_one_line_says_where_what_and_what_is_allowed(tmp_path, old, new, expected):
+    assert old in GOOD
+    found = message(tmp_path, GOOD.replace(old, new, 1))
+    assert found.startswith(expected)
+    assert "\n" not in found
+
+
+def test_convnet2_refuses_features(tmp_path):
+    text = "data: gaussian\nstrategy: {kind: finetune, backbone: convnet2}"
+    assert message(tmp_path, text).startswith(
+        "a.yaml:2:38: strategy.backbone: convnet2 cannot take samples of shape [32]"
+    )
+
+
+def test_several_faults_are_all_reported(tmp_path):
+    found = message(tmp_path, GOOD.replace("seed: 7", "sed: 7").replace("step: 5", "step: x")).splitlines()
+    assert [
+        re.sub(r":.*", "", line.removeprefix("a.yaml:9:1: ").removeprefix("a.yaml:5:9: ")) for line in found
+    ] == [
+        "sed",
+        "stream.step",
+    ]
+
+
+def test_overrides_go_through_the_same_checks(tmp_path):
+    path = write(tmp_path, GOOD)
+    assert Scenario.load(path, ["strategy=ncm", "stream.step=2"]).strategy["kind"] == "ncm"
+    assert Scenario.load(path, ["data.kind=digits", "training.lr=1e-3"]).training.lr == 1e-3
+    assert message(tmp_path, GOOD, ["stream.step=0"]).startswith("--set 'stream.step=0': stream.step: got 0")
+    assert message(tmp_path, GOOD, ["stream.stp=1"]).startswith("--set 'stream.stp=1': stream.stp: unknown option")
+    assert "is no assignment" in message(tmp_path, GOOD, ["seed"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- a", "3", "\x00", "a: *x", "? {a: 1}\n: 2", "a: !!python/object:os.x 1", "--- 1\n--- 2"]
+)
+def test_what_is_no_scenario_at_all_is_one_line(tmp_path, text):
+    assert "\n" not in message(tmp_path, text)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    for name, content in [("folder", None), ("binary.yaml", b"\xff\xfe\x00"), ("missing.yaml", ...)]:
+        path = tmp_path / name
+        if content is None:
+            path.mkdir()
+        elif content is not ...:
+            path.write_bytes(content)
+        with pytest.raises(ConfigError, match=re.escape(str(path))):
+            Scenario.load(path)
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path, monkeypatch):
+    x, y = np.zeros((4, 3)), np.array([0, 0, 1, 1])
+    (tmp_path / "sub").mkdir()
+    np.savez(tmp_path / "sub" / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    (tmp_path / "sub" / "s.yaml").write_text(
+        "data: {kind: npz, path: d.npz}\nstrategy: ncm\nstream: {step: 1, kind: class-incremental}"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert Scenario.load("sub/s.yaml").data["path"] == str(tmp_path / "sub" / "d.npz")
+
+
+def test_python_objects_take_the_place_of_kinds(tmp_path):
+    from cl_engine.data.digits import Digits
+    from cl_engine.strategies.rehearsal.replay import Replay
+
+    by_name = Scenario.load({"data": "digits", "strategy": {"kind": "replay", "total": 9}})
+    for strategy in ({"kind": Replay, "total": 9}, Replay(total=9)):
+        scenario = Scenario.load({"data": "digits", "strategy": strategy})
+        assert scenario.strategy == by_name.strategy
+        assert scenario.id == by_name.id
+    assert Scenario.load({"data": Digits().load(), "strategy": Replay}).data["kind"] == "object"
+
+
+def test_the_schema_accepts_what_the_checker_accepts(tmp_path):
+    import jsonschema
+    import yaml
+
+    validator = jsonschema.Draft202012Validator(scenario_schema())
+    jsonschema.Draft202012Validator.check_schema(scenario_schema())
+    for name in shipped():
+        validator.validate(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()))
+    validator.validate(yaml.safe_load(GOOD))
+    for broken in (GOOD.replace("step: 5", "step: 0"), GOOD.replace("total", "ttal"), GOOD.replace("seed", "sed")):
+        assert not validator.is_valid(yaml.safe_load(broken))
+
+
+NAMES = st.sampled_from(
+    ["name", "data", "stream", "strategy", "memory", "training", "evaluate", "seed", "device", "sweep", "kind", "step",
+     "first", "class_order", "remainder", "total", "per_class", "selection", "backbone", "width", "depth", "gamma",
+     "budget", "policy", "exemplars", "audit", "epochs", "lr", "classes", "features", "samples_per_class", "path", "x"]
+)  # fmt: skip
+WORDS = st.sampled_from(
+    ["digits", "gaussian", "npz", "class-incremental", "replay", "ncm", "g-acil", "finetune", "joint", "mlp", "identity",
+     "convnet2", "herding", "reservoir", "natural", "drop", "last", "64 KiB", "20 exemplars", "full", "paper", "fill",
+     "fixed", "process", "adam", "cosine", "cpu", "experience", "~", "a:b", "json:loads", "os.path:join", ".", ""]
+)  # fmt: skip
+SCALARS = st.one_of(
+    WORDS, st.integers(-3, 30), st.integers(), st.booleans(), st.none(), st.floats(), st.text(max_size=8)
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda t: st.lists(t, max_size=3) | st.dictionaries(NAMES | st.text(max_size=4), t, max_size=4),
+    max_leaves=8,
+)
+SECTIONS = st.fixed_dictionaries(
+    {"data": WORDS | TREES, "strategy": WORDS | TREES},
+    optional={
+        "stream": st.dictionaries(NAMES, SCALARS, max_size=3).map(lambda d: {"kind": "class-incremental", **d})
+        | TREES,
+        "memory": st.dictionaries(st.sampled_from(["budget", "policy", "exemplars", "audit"]), SCALARS) | TREES,
+        "training": st.dictionaries(st.sampled_from(["epochs", "lr", "batch_size"]), SCALARS) | TREES,
+        "seed": SCALARS,
+        "device": SCALARS,
+        "sweep": TREES,
+    },
+)
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@given(SECTIONS | TREES, st.randoms(use_true_random=False))
+def test_no_config_whatever_ends_in_a_traceback(tmp_path_factory, tree, random):
+    """At least 500 random files, valid and broken, through the command `check`."""
+    import io
+    import sys
+    from contextlib import redirect_stderr, redirect_stdout
+
+    import yaml
+
+    text = yaml.safe_dump(tree, allow_unicode=True)
+    if random.random() < 0.2:  # and some that are no YAML
+        cut = random.randrange(len(text) + 1)
+        text = text[:cut] + random.choice(["[", "{", "\t", "'", "&a", "*a", ":", "\x07"]) + text[cut:]
+    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    path.write_text(text, encoding="utf-8")
+    out, err, argv = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["cl-engine", "check", str(path)]
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            status = _status()
+    finally:
+        sys.argv = argv
+    assert status in (0, 2)
+    lines = err.getvalue().splitlines()
+    assert bool(lines) == (status == 2)
+    assert all(line.startswith((str(path), "cl-engine: ")) for line in lines), lines
+    assert "Traceback" not in err.getvalue()
