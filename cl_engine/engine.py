@@ -76,8 +76,7 @@ def run(
             _keep_source(scenario, store.path)
         if reporter:
             reporter.started(scenario, store.path, len(lines), note)
-        result = _run(scenario, store, held, lines, reporter)
-        store.finish(result)
+        result = store.finish(_run(scenario, store, held, lines, reporter))
         return RunRecord(result, store.path)
     finally:
         store.close()
