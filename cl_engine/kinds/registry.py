@@ -154,7 +154,7 @@ def _users_module(name: str, folder: Path | None) -> ModuleType:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:  # a user's module may fail in any way while it is imported
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
-            what = f"there is no module {error.name!r} in {', in '.join(folders)} or among the installed packages"
+            what = f"there is no module {error.name!r} in {', '.join(folders)} or among the installed packages"
         else:
             what = f"{type(error).__name__}: {one_line(error)}"
         raise _problem(f"cannot import {name!r}: {what}") from error

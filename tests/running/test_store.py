@@ -1,6 +1,7 @@
 """Run directories survive kills, full disks and strangers."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import cl_engine
+from cl_engine.errors import InputError
 from cl_engine.running.store import ResumeError, StoreError
 
 SCENARIO = {
@@ -207,6 +210,180 @@ def test_other_code_under_the_same_name_is_another_run(tmp_path):
     (tmp_path / "mine_to_edit.py").write_text(source + "    edited = True\n")
     with pytest.raises(ResumeError, match="its code differs"):
         cl_engine.run(tmp_path / "s.yaml", out=tmp_path, resume=True)
+
+
+class Unchanging(cl_engine.Strategy):
+    """Holds the same bytes after every experience but the first."""
+
+    def begin(self, task):
+        self.classes = task.seen_classes
+        if task.index == 0:
+            self.hold("begun", torch.zeros(1))
+
+    def learn(self, task, samples):
+        self.begun = torch.ones(1)
+
+    def predict(self, x):
+        return torch.zeros(len(x), self.classes)
+
+
+UNCHANGING = {"name": "same", "data": "digits", "strategy": Unchanging}
+
+
+@pytest.mark.parametrize("experiences", [1, 2, 3, 4, 5])
+def test_experiences_that_hold_the_same_bytes_are_all_resumed(experiences, tmp_path):
+    whole = cl_engine.run(UNCHANGING, out=tmp_path / "whole")
+    digests = {file_digest(tmp_path / "whole")}
+    with pytest.raises(KeyboardInterrupt):
+        cl_engine.run(UNCHANGING, out=tmp_path / "again", reporter=StopAfter(experiences))
+    assert {file_digest(tmp_path / "again")} == digests
+    watch = StopAfter(99)
+    record = cl_engine.run(UNCHANGING, out=tmp_path / "again", resume=True, reporter=watch)
+    assert watch.done == experiences
+    assert record.accuracy == whole.accuracy
+    assert record.memory == whole.memory
+
+
+def file_digest(out):
+    (state,) = out.glob("*/checkpoint.safetensors")
+    return hashlib.sha256(state.read_bytes()).hexdigest()
+
+
+def test_a_kill_before_the_index_loses_no_experience_that_holds_the_same_bytes(tmp_path):
+    """The line of a third experience is written, its checkpoint is not named: two are finished, not one."""
+    with pytest.raises(KeyboardInterrupt):
+        cl_engine.run(UNCHANGING, out=tmp_path, reporter=StopAfter(2))
+    (lines,) = tmp_path.glob("*/experiences.jsonl")
+    with open(lines, "ab") as file:
+        file.write(lines.read_bytes().splitlines(keepends=True)[-1])
+    watch = StopAfter(99)
+    cl_engine.run(UNCHANGING, out=tmp_path, resume=True, reporter=watch)
+    assert watch.done == 2
+
+
+def test_the_checksum_of_a_result_is_that_of_everything_else_in_it(uninterrupted):
+    result = json.loads((uninterrupted.directory / "result.json").read_text())
+    assert list(result)[-1] == "sha256"
+    found = result.pop("sha256")
+    text = json.dumps(result, sort_keys=True, separators=(",", ":"))
+    assert found == hashlib.sha256(text.encode()).hexdigest()
+    assert uninterrupted.to_dict() == {**result, "sha256": found}
+
+
+def rewrite(path, change):
+    result = json.loads(path.read_text())
+    change(result)
+    path.write_text(json.dumps(result))
+
+
+DEEP = "[" * 100_000
+DAMAGES = [
+    lambda p: os.truncate(p, 0),
+    lambda p: os.truncate(p, 1000),
+    lambda p: p.write_text(DEEP),
+    lambda p: p.write_text('{"a": ' * 100_000),
+    lambda p: p.write_text("[]"),
+    lambda p: p.write_text("{}"),
+    lambda p: p.write_text('"sha256"'),
+    lambda p: p.write_text('["sha256"]'),
+    lambda p: p.write_text('{"status": "done"}'),
+    lambda p: p.write_bytes(b"\xff\xfe"),
+    lambda p: rewrite(p, lambda r: r.pop("sha256")),
+    lambda p: rewrite(p, lambda r: r["metrics"].update(average_accuracy=1.0)),
+    lambda p: rewrite(p, lambda r: r.update(more=1)),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_or_edited_result_is_neither_taken_as_finished_nor_loaded(damage, tmp_path):
+    path = cl_engine.run(UNCHANGING, out=tmp_path).directory / "result.json"
+    before = path.read_bytes()
+    damage(path)
+    with pytest.raises(ResumeError) as raised:
+        cl_engine.run(UNCHANGING, out=tmp_path, resume=True)
+    line = f"{path}: does not match its checksum; it is damaged or was edited"
+    assert str(raised.value) == f"{line}; delete it, and the run is finished from its checkpoint"
+    with pytest.raises(InputError) as raised:
+        cl_engine.RunRecord.load(path.parent)
+    assert str(raised.value) == line
+    path.unlink()
+    watch = StopAfter(99)
+    cl_engine.run(UNCHANGING, out=tmp_path, resume=True, reporter=watch)
+    assert watch.done == 5
+    again, whole = json.loads(path.read_text()), json.loads(before)
+    assert again["accuracy"] == whole["accuracy"]
+    assert again["memory"] == whole["memory"]
+
+
+def test_a_result_that_was_only_laid_out_anew_is_still_the_result(tmp_path):
+    record = cl_engine.run(UNCHANGING, out=tmp_path)
+    rewrite(record.directory / "result.json", lambda result: None)
+    assert cl_engine.run(UNCHANGING, out=tmp_path, resume=True).to_dict() == record.to_dict()
+
+
+@pytest.mark.parametrize("place", ["nowhere", "empty", "file", "other"])
+def test_a_directory_without_a_run_is_one_line(place, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other" / "result.json").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError) as raised:
+        cl_engine.RunRecord.load(tmp_path / place)
+    assert str(raised.value).startswith(f"{tmp_path / place}/result.json: ")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    ["config.yaml", "config.yaml.new", "experiences.jsonl", "checkpoint.safetensors", "checkpoint.safetensors.new",
+     "checkpoint.json", "checkpoint.json.new", "result.json", ".lock"],
+)  # fmt: skip
+def test_a_directory_in_a_files_place_is_one_line_or_set_aside(name, resume, finished, tmp_path):
+    directory = Path(cl_engine.run(UNCHANGING, out=tmp_path).directory)
+    if not finished:
+        (directory / "result.json").unlink()
+    (directory / name).unlink(missing_ok=True)
+    (directory / name / "kept").mkdir(parents=True)
+    needed = name == "result.json" or (not finished and name != "config.yaml")
+    if name == ".lock" or (resume and needed):
+        with pytest.raises(StoreError) as raised:
+            cl_engine.run(UNCHANGING, out=tmp_path, resume=resume)
+        assert str(raised.value).startswith(f"{directory / name}: ")
+        assert "\n" not in str(raised.value)
+    else:
+        assert cl_engine.run(UNCHANGING, out=tmp_path, resume=resume).to_dict()["status"] == "done"
+    assert len([*tmp_path.glob(f"*/{name}/kept")]) == 1
+
+
+@pytest.mark.parametrize("content", [DEEP, "{", "[]", "3", "null", '{"checkpoints": [[]]}', '{"checkpoints": 3}',
+                                     '{"checkpoints": [{"experience": "a", "sha256": "b", "lines_sha256": "c"}]}'])  # fmt: skip
+def test_an_index_that_is_no_index_is_one_line(content, tmp_path):
+    directory = stopped(tmp_path, 2)
+    (directory / "checkpoint.json").write_text(content)
+    with pytest.raises(ResumeError) as raised:
+        cl_engine.run(SCENARIO, out=tmp_path, resume=True)
+    assert str(raised.value).startswith(f"{directory / 'checkpoint.json'}: is missing or damaged")
+
+
+@pytest.mark.parametrize(
+    "line", [DEEP, "{", "[]", "3", "null", "{}", '{"entries": [3]}', '{"entries": [{"kind": 1}]}']
+)
+@pytest.mark.parametrize("honest", [False, True], ids=["damaged", "with a checksum that fits"])
+def test_lines_that_are_no_records_are_one_line(line, honest, tmp_path):
+    directory = stopped(tmp_path, 2)
+    lines, index = directory / "experiences.jsonl", directory / "checkpoint.json"
+    first = lines.read_bytes().splitlines(keepends=True)[0]
+    lines.write_bytes(first + line.encode() + b"\n")
+    if honest:
+        content = json.loads(index.read_text())
+        content["checkpoints"][0]["lines_sha256"] = hashlib.sha256(lines.read_bytes()).hexdigest()
+        index.write_text(json.dumps(content))
+    with pytest.raises(ResumeError) as raised:
+        cl_engine.run(SCENARIO, out=tmp_path, resume=True)
+    assert str(raised.value).startswith(f"{lines}: ")
+    assert "\n" not in str(raised.value)
+    assert lines.read_bytes().startswith(first)
 
 
 def test_a_finished_run_is_returned_and_a_new_one_sets_it_aside(tmp_path, uninterrupted):
