@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from cl_engine.augmentation import PRESETS, augment
+from cl_engine.training.augmentation import PRESETS, augment
 
 BATCH, ROUNDS = 128, 15
 ENHANCERS = {

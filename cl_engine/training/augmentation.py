@@ -19,7 +19,8 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from cl_engine.parts import OptionError, Problem, Problems, did_you_mean, shown, validate
+from cl_engine.kinds.problems import OptionError, Problem, Problems, did_you_mean, shown
+from cl_engine.kinds.validation import validate
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: the grey value of red, green and blue
 YIQ = (LUMA, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))  # NTSC; grey has neither I nor Q
@@ -69,7 +70,7 @@ class Augmentation:
 
         >>> Augmentation(crop=40).check((3, 32, 32))
         Traceback (most recent call last):
-        cl_engine.parts.OptionError: augmentation.crop: got 40 for images of 32 x 32 pixels; allowed: at most 31
+        cl_engine.kinds.problems.OptionError: augmentation.crop: got 40 for images of 32 x 32 pixels; allowed: at most 31
         """
         if len(shape) != 3:
             what = f"a sample has the shape {list(shape)}; allowed: images [C, H, W], or no augmentation"
