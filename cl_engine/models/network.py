@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,29 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cl_engine.models.backbone import build_backbone, to_float
-
-
-class Head(nn.Module):
-    """A linear classifier over the classes seen so far; its parameters are of kind ``head`` in the ledger."""
-
-    ledger_kind = "head"
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(0, features))
-        self.bias = nn.Parameter(torch.empty(0))
-
-    def grow(self, classes: int, generator: torch.Generator) -> None:
-        """Add rows up to ``classes``, uniform in +-1/sqrt(features); old rows stay as they are."""
-        new, features = classes - len(self.bias), self.weight.shape[1]
-        bound = 1 / math.sqrt(features)
-        rows = torch.empty(new, features + 1).uniform_(-bound, bound, generator=generator).to(self.bias.device)
-        self.weight = nn.Parameter(torch.cat([self.weight.detach(), rows[:, 1:]]))
-        self.bias = nn.Parameter(torch.cat([self.bias.detach(), rows[:, 0]]))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map ``[B, features]`` to scores ``[B, classes]``."""
-        return nn.functional.linear(features, self.weight, self.bias)
+from cl_engine.models.heads import Head
 
 
 class Network(nn.Module):
