@@ -8,12 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cl_engine.models.backbone import build_backbone, to_float
+from cl_engine.models.backbone import build_backbone
 from cl_engine.models.heads import Head
+from cl_engine.models.inputs import Inputs
 
 
 class Network(nn.Module):
-    """Backbone and head."""
+    """Inputs, backbone and head.
+
+    Args:
+        backbone: names the backbone.
+        shape: shape of one sample.
+        generator: draws the backbone's weights.
+        device: where the network lives.
+        normalisation: mean and deviation per channel of images, as of a task; None scales to [-1, 1].
+    """
 
     def __init__(
         self,
@@ -21,8 +30,10 @@ class Network(nn.Module):
         shape: tuple[int, ...],
         generator: torch.Generator,
         device: torch.device,
+        normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
     ) -> None:
         super().__init__()
+        self.inputs = Inputs(normalisation).to(device)
         self.backbone = build_backbone(backbone, shape, generator).to(device)
         self.head = Head(self.backbone.features).to(device)
 
@@ -40,7 +51,7 @@ class Network(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Map raw samples ``[B, ...]`` to features ``[B, D]``."""
-        features: Tensor = self.backbone(to_float(x))
+        features: Tensor = self.backbone(self.inputs(x))
         return features
 
     def forward(self, x: Tensor) -> Tensor:

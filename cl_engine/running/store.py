@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from cl_engine.config.document import dump
 from cl_engine.errors import EngineError
 from cl_engine.memory.ledger import Entry
-from cl_engine.running.learning import HeldState
+from cl_engine.memory.state import HeldState
 
 FORMAT = 1
 CONFIG, LINES, STATE, INDEX, RESULT, LOCK = (
