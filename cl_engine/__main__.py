@@ -1,5 +1,6 @@
 """``python -m cl_engine`` is ``cl-engine``."""
 
-from cl_engine.cli.app import main
+from cl_engine.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

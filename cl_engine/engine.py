@@ -18,7 +18,6 @@ from cl_engine.running.isolated import ProcessAudit
 from cl_engine.running.record import RunRecord, accuracy_facts, memory_facts, result_of
 from cl_engine.running.store import ResumeError, RunDirectory, writing
 from cl_engine.running.stream import Curve, Stream
-from cl_engine.terms.terms import Terms
 
 
 class Reporter(Protocol):
@@ -63,11 +62,11 @@ def run(
         return RunRecord(_run(scenario, None, None, [], reporter))
     store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", scenario.identity)
     try:
-        held, lines, note = None, [], None
+        state, lines, note = None, [], None
         if resume and (finished := store.finished()):
             return RunRecord(finished, store.path)
         if resume:
-            held, lines = store.resume() or (None, [])
+            state, lines = store.resume() or (None, [])
             if lines and lines[-1]["threads"] != torch.get_num_threads():
                 note = f"begun with {lines[-1]['threads']} threads, so the result may differ in the last bits"
         elif store.holds_a_run:
@@ -77,8 +76,7 @@ def run(
             _keep_sources(scenario, store.path)
         if reporter:
             reporter.started(scenario, store.path, len(lines), note)
-        result = _run(scenario, store, held, lines, reporter)
-        store.finish(result)
+        result = store.finish(_run(scenario, store, state, lines, reporter))
         return RunRecord(result, store.path)
     finally:
         store.close()
@@ -87,7 +85,7 @@ def run(
 def _run(
     scenario: Scenario,
     store: RunDirectory | None,
-    held: HeldState | None,
+    state: bytes | None,
     lines: list[dict[str, Any]],
     reporter: Reporter | None,
 ) -> dict[str, Any]:
@@ -97,7 +95,11 @@ def _run(
     holds; evaluation rebuilds another, so that the accuracy reported is the accuracy of what was kept.
     """
     terms = scenario.terms()
-    stream, audit = Stream(scenario, terms), audit_of(scenario, terms, store)
+    rebuilder, stream = scenario.rebuilder(terms), Stream(scenario, terms)
+    held = None if state is None else HeldState.read(state, rebuilder.signature(len(lines)))
+    audit: Audit = RebuildAudit(rebuilder)
+    if scenario.memory.audit == "process":
+        audit = ProcessAudit(rebuilder, None if store is None else store.work)
     progress = reporter.progress if reporter else None
     try:
         for index in range(len(lines), len(scenario.plan)):
@@ -127,14 +129,6 @@ def _run(
     finally:
         audit.close()
     return result_of(scenario, terms, lines)
-
-
-def audit_of(scenario: Scenario, terms: Terms, store: RunDirectory | None) -> Audit:
-    """Return who learns and predicts, as ``memory.audit`` says."""
-    rebuilder = scenario.rebuilder(terms)
-    if scenario.memory.audit == "process":
-        return ProcessAudit(rebuilder, store and store.work)
-    return RebuildAudit(rebuilder)
 
 
 def _keep_sources(scenario: Scenario, directory: Path) -> None:

@@ -64,7 +64,7 @@ def isolated(seed: int, purpose: str) -> Iterator[None]:
 def _torch_isolated(seed: int) -> Iterator[None]:
     import torch
 
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             yield

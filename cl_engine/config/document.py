@@ -64,6 +64,8 @@ class Document:
         keys = name.strip().split(".")
         if not equals or not all(keys):
             raise SourceError(f"{origin}: is no assignment; allowed: key=value or part.option=value")
+        if len(keys) > MAX_DEPTH:
+            raise SourceError(f"{origin}: nested too deeply; allowed: {MAX_DEPTH} levels")
         value = _load(text, origin, one_value=True)
         self.assign(keys, value, origin)
 

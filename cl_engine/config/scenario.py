@@ -82,7 +82,7 @@ class Scenario:
             elif isinstance(scenario, Mapping):
                 document, folder, name = Document(dict(scenario), "scenario"), None, "scenario"
             else:
-                path = Path(scenario)
+                path = _path(scenario)
                 document, folder = read(path), path.resolve().parent
                 name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:80] or "scenario"
             for assignment in overrides:
@@ -200,6 +200,14 @@ class Scenario:
             return None
         new = [len(exposure.new_classes) for exposure in self.exposures]
         return reference_bytes(options, self.labels.shape, new, self.memory.counted)
+
+
+def _path(scenario: str | Path) -> Path:
+    try:
+        return Path(scenario)
+    except TypeError:
+        what = "allowed: the path of a scenario file, a mapping of its keys, or a Scenario"
+        raise SourceError(f"scenario: got {shown(scenario)}; {what}") from None
 
 
 def _without(stream: Mapping[str, Any], derived: frozenset[str]) -> dict[str, Any]:

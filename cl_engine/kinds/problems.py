@@ -49,7 +49,10 @@ def shown(value: object) -> str:
     """Return a short, one-line rendering of a value, as YAML would spell the simple ones."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "a value nested too deeply"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

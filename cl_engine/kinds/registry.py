@@ -1,19 +1,25 @@
 """The registered kinds of every package, and how a name becomes the thing it names.
 
-Only the module of a kind that is asked for gets imported.
+Only the module of a kind that is asked for gets imported.  A scenario file may name a part of the user's own, but
+only one that is what it stands for: that is checked before anything is called, so that no file can run a program
+which merely happens to be installed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import os
 import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from cl_engine.kinds.problems import Problem, Problems, did_you_mean, one_line
+from cl_engine.kinds.signature import options_model
 
 PACKAGES = {
     "data": "cl_engine.data",
@@ -23,17 +29,56 @@ PACKAGES = {
     "codecs": "cl_engine.memory.codecs",
 }
 SHARED = {"streams": "cl_engine.scenarios.every:every_stream"}  # its options belong to every kind of the package
-BASES = {  # what a user's own kind must be a subclass of
-    "strategies": "cl_engine.strategies.strategy:Strategy",
-    "backbones": "cl_engine.models.backbone:Backbone",
-    "codecs": "cl_engine.memory.codecs.codec:Codec",
-}
 SINGULAR = {
     "data": "data source",
     "streams": "stream",
     "strategies": "strategy",
     "backbones": "backbone",
     "codecs": "codec",
+}
+
+
+class Contract(NamedTuple):
+    """What a user's own kind of a package must be, by the path of a class, and in words."""
+
+    path: str
+    fits: Callable[[Any, type], bool]
+    allowed: str
+
+
+def _is_subclass(target: Any, base: type) -> bool:
+    return inspect.isclass(target) and issubclass(target, base)
+
+
+def _has_methods(target: Any, protocol: type) -> bool:
+    methods = [name for name in vars(protocol) if not name.startswith("_")]
+    return inspect.isclass(target) and all(callable(getattr(target, name, None)) for name in methods)
+
+
+def _is_function_to(target: Any, result: type) -> bool:
+    return inspect.isfunction(target) and typing.get_type_hints(target).get("return") is result
+
+
+CONTRACTS = {
+    "data": Contract(
+        "cl_engine.data.samples:DataSource", _has_methods, "a class with the methods labels() and load()"
+    ),
+    "streams": Contract(
+        "cl_engine.scenarios.plan:StreamPlan",
+        _is_function_to,
+        "a function annotated to return cl_engine.scenarios.plan.StreamPlan",
+    ),
+    "strategies": Contract(
+        "cl_engine.strategies.strategy:Strategy",
+        _is_subclass,
+        "a subclass of cl_engine.strategies.strategy.Strategy",
+    ),
+    "backbones": Contract(
+        "cl_engine.models.backbone:Backbone", _is_subclass, "a subclass of cl_engine.models.backbone.Backbone"
+    ),
+    "codecs": Contract(
+        "cl_engine.memory.codecs.codec:Codec", _is_subclass, "a subclass of cl_engine.memory.codecs.codec.Codec"
+    ),
 }
 
 
@@ -46,48 +91,80 @@ def kinds(package: str) -> dict[str, str]:
 def load(package: str, kind: str, folder: Path | None = None) -> Callable[..., Any]:
     """Return the callable that ``kind`` names: a registered name, or ``package.module:Name`` of the user's own.
 
-    A user's module is looked up in ``folder`` (that of the scenario file) and among the installed packages.
+    A user's module is looked up among the installed packages, then in ``folder`` (that of the scenario file), then
+    in the current directory; so no file beside a scenario stands in for an installed module.
 
     Raises:
         Problems: no such kind, its module cannot be imported, or it is something else.
     """
     registered = kinds(package)
-    path = registered.get(kind, kind)
-    if ":" not in path:
+    if kind in registered:
+        return typing.cast(Callable[..., Any], _named(registered[kind]))
+    if ":" not in kind:
         what = f"there is no {SINGULAR[package]} {kind!r}{did_you_mean(kind, registered)}"
-        raise Problems([Problem(("kind",), f"{what}; allowed: {', '.join(registered)}, or package.module:Name")])
-    module_name, _, name = path.partition(":")
-    if folder is not None and str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # a user's module may fail in any way while it is imported
-        what = f"cannot import {module_name!r}: {type(error).__name__}: {one_line(error)}"
-        raise Problems([Problem(("kind",), what)]) from error
+        raise _problem(f"{what}; allowed: {', '.join(registered)}, or package.module:Name")
+    module_name, _, name = kind.partition(":")
+    module = _users_module(module_name, folder)
     target = getattr(module, name, None)
     if not callable(target):
         offered = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        what = f"module {module_name!r} has no class or function {name!r}{did_you_mean(name, offered)}"
-        raise Problems([Problem(("kind",), what)])
-    if kind not in registered and package in BASES:
-        base_module, _, base = BASES[package].partition(":")
-        expected = getattr(importlib.import_module(base_module), base)
-        if not (inspect.isclass(target) and issubclass(target, expected)):
-            what = f"{kind!r} is no {SINGULAR[package]}; allowed: a subclass of {base_module}.{base}"
-            raise Problems([Problem(("kind",), what)])
+        raise _problem(f"module {module_name!r} has no class or function {name!r}{did_you_mean(name, offered)}")
+    check(package, target, kind)
     return typing.cast(Callable[..., Any], target)
+
+
+def check(package: str, target: Callable[..., Any], kind: str) -> None:
+    """Check that ``target``, called ``kind`` by the user, is what the package's kinds must be; calls nothing.
+
+    Raises:
+        Problems: it is something else, or its options cannot be read.
+    """
+    contract = CONTRACTS[package]
+    try:
+        fits = contract.fits(target, _named(contract.path))
+        if fits:
+            options_model(target)
+    except Exception as error:  # an annotation of the user's own may fail in any way while it is resolved
+        raise _problem(
+            f"the annotations of {kind!r} cannot be read: {type(error).__name__}: {one_line(error)}"
+        ) from error
+    if not fits:
+        raise _problem(f"{kind!r} is no {SINGULAR[package]}; allowed: {contract.allowed}")
 
 
 def shared(package: str) -> Callable[..., Any] | None:
     """Return the callable whose options every kind of ``package`` takes as well, if there is one."""
-    if package not in SHARED:
-        return None
-    module, _, name = SHARED[package].partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found
+    return typing.cast(Callable[..., Any], _named(SHARED[package])) if package in SHARED else None
 
 
 def spelled(package: str, target: Callable[..., Any]) -> str:
     """Return the name of the kind that ``target`` is, or ``module:Name`` where it is not registered."""
     path = f"{target.__module__}:{target.__qualname__}"
     return next((kind for kind, registered in kinds(package).items() if registered == path), path)
+
+
+def _users_module(name: str, folder: Path | None) -> ModuleType:
+    """Import a module, with ``folder`` and the current directory last on the import path."""
+    folders = [str(folder)] if folder else []
+    with contextlib.suppress(OSError):  # the current directory may be gone
+        folders += {os.getcwd()} - {*folders}
+    sys.path.extend(f for f in folders if f not in sys.path)
+    importlib.invalidate_caches()  # the file may be younger than what the import system remembers
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:  # a user's module may fail in any way while it is imported
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+            what = f"there is no module {error.name!r} in {', in '.join(folders)} or among the installed packages"
+        else:
+            what = f"{type(error).__name__}: {one_line(error)}"
+        raise _problem(f"cannot import {name!r}: {what}") from error
+
+
+def _named(path: str) -> Any:
+    """Return what ``module:Name`` of this package names."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _problem(what: str) -> Problems:
+    return Problems([Problem(("kind",), what)])

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from cl_engine.kinds.problems import Problem, Problems, Where, did_you_mean, shown
-from cl_engine.kinds.registry import kinds, load, shared, spelled
+from cl_engine.kinds.registry import check, kinds, load, shared, spelled
 from cl_engine.kinds.schema import allowed_here
 from cl_engine.kinds.signature import ExistingFile, Part, Section, options_model
 
@@ -28,6 +28,7 @@ def resolve(package: str, value: object, folder: Path | None = None) -> dict[str
     kind = value.get("kind")
     options = {k: v for k, v in value.items() if k != "kind"}
     if callable(kind):  # from Python, a kind may be the thing itself
+        check(package, kind, spelled(package, kind))
         return {"kind": spelled(package, kind), **validate(kind, options, folder, shared(package))}
     if not isinstance(kind, str):
         what = "missing" if kind is None else f"got {shown(kind)}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from cl_engine.reports.result import FILE, ResultError, read_result
 
 
 def size(amount: int | float) -> str:
@@ -103,13 +104,13 @@ def comparison(results: Sequence[Mapping[str, Any]]) -> str:
 def finished_runs(folder: Path, like: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Read the finished runs in ``folder`` that had the same data, stream and evaluation as ``like``."""
     found = []
-    for file in sorted(folder.glob("*/result.json")):
+    for file in sorted(folder.glob(f"*/{FILE}")):
         try:
-            result = json.loads(file.read_text(encoding="utf-8"))
+            result = read_result(file.parent)
             own = file.parent.name == f"{result['name']}-{result['id']}"
             if own and _protocol(result) == _protocol(like) and comparison([result]):
                 found.append(result)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ResultError, KeyError, TypeError):
             continue  # no run of ours, or one that is being written
     return found
 

@@ -40,13 +40,11 @@ class Audit(Protocol):
 
 
 class Predictor(Protocol):
-    """Maps test samples ``[N, ...]`` to scores, batch by batch.
+    """Maps test samples ``[N, ...]`` to scores, batch by batch."""
 
-    Attributes:
-        notes: remarks of the strategy so far.
-    """
-
-    notes: list[str]
+    @property
+    def notes(self) -> list[str]:
+        """Remarks of the strategy so far."""
 
     def __call__(self, x: Tensor) -> Iterator[Tensor]:
         """Yield scores ``[B, classes seen]``."""

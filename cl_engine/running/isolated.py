@@ -111,14 +111,19 @@ class ProcessPredictor:
 
     def __init__(self, audit: ProcessAudit, index: int, held: HeldState) -> None:
         self.audit, self.index, self.held = audit, index, held
-        self.notes: list[str] = []
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks of the strategy so far."""
+        return list(self._notes)
 
     def __call__(self, x: Tensor) -> Iterator[Tensor]:
         """Yield scores ``[B, classes seen]``."""
         columns = self.audit.rebuilder.terms.exposures[self.index].seen_classes
         with self.audit._job({"do": "predict", "index": self.index}, self.held, {"x": x}) as (work, outcome):
             scores = load_file(work / MADE).get("scores")
-        self.notes += [str(note) for note in outcome["notes"] if str(note) not in self.notes]
+        self._notes.update(dict.fromkeys(map(str, outcome["notes"])))
         yield from torch.split(checked(self.audit.kind, scores, len(x), columns), BATCH)
 
 
@@ -185,8 +190,10 @@ def do_job(work: Path) -> None:
 def _learn(work: Path, job: dict[str, Any]) -> dict[str, Any]:
     rebuilder, index = _rebuilder(job), job["index"]
     delivery = Delivery(tuple(job["stops"]), frozenset(job["evaluate"]))
-    samples, held = Samples(**load_file(work / GIVEN)), _held(work, rebuilder, index)
-    learned = learn(rebuilder, index, held, samples, delivery, functools.partial(_write, work))
+    given, held = load_file(work / GIVEN), _held(work, rebuilder, index)
+    learned = learn(
+        rebuilder, index, held, Samples(given["x"], given["y"]), delivery, functools.partial(_write, work)
+    )
     with writing(work):
         (work / MADE).write_bytes(learned.held.data)
     return {"transient": learned.transient, "notes": learned.notes}

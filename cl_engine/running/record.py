@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from cl_engine.config.scenario import Scenario
 from cl_engine.evaluation.accuracy import Counts
 from cl_engine.memory.ledger import Entry, Policy, counted_bytes, held_bytes, policy_name
 from cl_engine.metrics import all_metrics, class_metrics
+from cl_engine.reports.result import read_result
 from cl_engine.terms.terms import Terms
 
 SCHEMA = 1
@@ -36,9 +36,9 @@ class RunRecord:
         """Read a run directory.
 
         Raises:
-            FileNotFoundError: there is no finished run.
+            ResultError: there is no finished run, or its result is not as it was written.
         """
-        return cls(json.loads((Path(directory) / "result.json").read_text(encoding="utf-8")), Path(directory))
+        return cls(read_result(Path(directory)), Path(directory))
 
     @property
     def metrics(self) -> dict[str, float | None]:

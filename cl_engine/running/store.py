@@ -1,14 +1,15 @@
 """Run directories: what was finished is never lost, whatever happens next.
 
 A directory holds ``config.yaml``, one line per finished experience in ``experiences.jsonl``, the held state in
-``checkpoint.safetensors`` with its checksum in ``checkpoint.json``, and at the end ``result.json``.  Files appear
-whole or not at all.  The order of writing makes a kill harmless at any instant:
+``checkpoint.safetensors`` with its checksum in ``checkpoint.json``, and at the end ``result.json``, which holds its
+own.  Files appear whole or not at all.  The order of writing makes a kill harmless at any instant:
 
 1. the experience's line is appended and synced;
 2. ``checkpoint.json`` is replaced; it names the new checkpoint *and* the one before, by SHA-256;
 3. ``checkpoint.safetensors`` is replaced.  This commits the experience.
 
-A reader takes the experience whose checksum the tensor file has, and drops lines after it.
+A reader takes the newest experience whose checksums the tensor file and the lines have (two experiences may hold
+the same bytes), and drops lines after it.
 """
 
 from __future__ import annotations
@@ -17,27 +18,31 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from cl_engine.config.document import dump
 from cl_engine.errors import EngineError
-from cl_engine.memory.ledger import Entry
+from cl_engine.kinds.problems import one_line
 from cl_engine.memory.state import HeldState
+from cl_engine.reports.result import FILE as RESULT
+from cl_engine.reports.result import ResultError, read_result, sealed
 
 FORMAT = 1
-CONFIG, LINES, STATE, INDEX, RESULT, LOCK = (
+CONFIG, LINES, STATE, INDEX, LOCK, WORK = (
     "config.yaml",
     "experiences.jsonl",
     "checkpoint.safetensors",
     "checkpoint.json",
-    "result.json",
     ".lock",
+    ".work",
 )
+# What reading JSON raises that is not what was written; RecursionError: nested without end.
+DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 
 
 class StoreError(EngineError, RuntimeError):
@@ -60,9 +65,12 @@ class RunDirectory:
     def __init__(self, path: Path, identity: Mapping[str, str | None]) -> None:
         self.path, self.identity = path, identity
         self._committed: dict[str, Any] | None = None
+        self._lines_so_far = hashlib.sha256()
+        self.work = path / WORK  # where children exchange files; what a killed run left there is removed
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(path / LOCK)
+        shutil.rmtree(self.work, ignore_errors=True)
 
     def close(self) -> None:
         """Release the lock."""
@@ -77,17 +85,16 @@ class RunDirectory:
         """Return the result of a finished run, or None.
 
         Raises:
-            ResumeError: it was another run's: its data or its strategy's code differs.
+            ResumeError: it is damaged or edited, or another run's: its data or its strategy's code differs.
         """
-        try:
-            result = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
-            if result["status"] != "done" or not {"metrics", "memory", "accuracy", "stream"} <= set(result):
-                return None
-            self._check_identity(result["identity"], RESULT)
-        except (OSError, ValueError, KeyError, TypeError):
+        if not os.path.lexists(self.path / RESULT):
             return None
-        found: dict[str, Any] = result
-        return found
+        try:
+            result = read_result(self.path)
+        except ResultError as error:
+            raise ResumeError(f"{error}; delete it, and the run is finished from its checkpoint") from None
+        self._check_identity(result.get("identity"), RESULT)
+        return result
 
     def set_aside(self) -> Path:
         """Move an earlier run's files to ``<directory>.1``, ``.2``, ... and return where they went."""
@@ -112,16 +119,18 @@ class RunDirectory:
             StoreError: the disk is full or the directory cannot be written.
         """
         with writing(self.path):
+            written = json.dumps(line).encode() + b"\n"
+            self._lines_so_far.update(written)
             with open(self.path / LINES, "ab") as lines:
-                lines.write(json.dumps(line).encode() + b"\n")
+                lines.write(written)
             _sync(self.path / LINES)
             new = self.path / (STATE + ".new")
-            save_file(held.tensors, new)
+            new.write_bytes(held.data)
             _sync(new)
             entry = {
                 "experience": experience,
-                "sha256": _file_digest(new),
-                "lines_sha256": self._lines_digest(experience + 1),
+                "sha256": hashlib.sha256(held.data).hexdigest(),
+                "lines_sha256": self._lines_so_far.hexdigest(),
             }
         checkpoints = [entry] if self._committed is None else [entry, self._committed]
         index = {"format": FORMAT, **self.identity, "checkpoints": checkpoints}
@@ -131,12 +140,14 @@ class RunDirectory:
             _sync(self.path)
         self._committed = entry
 
-    def finish(self, result: dict[str, Any]) -> None:
-        """Write ``result.json``, which marks the run as done."""
-        self._replace(RESULT, json.dumps(result, indent=1, allow_nan=False).encode())
+    def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Write ``result.json``, which marks the run as done, and return what it holds."""
+        written = sealed(result)
+        self._replace(RESULT, json.dumps(written, indent=1).encode())
+        return written
 
-    def resume(self) -> tuple[HeldState, list[dict[str, Any]]] | None:
-        """Return the last committed state and the records up to it; None if nothing was committed.
+    def resume(self) -> tuple[bytes, list[dict[str, Any]]] | None:
+        """Return the file of the last committed state and the records up to it; None if nothing was committed.
 
         Raises:
             ResumeError: the checkpoint is damaged or belongs to another run.
@@ -149,59 +160,70 @@ class RunDirectory:
                 (self.path / LINES).unlink(missing_ok=True)
                 return None
         entry = self._matching_entry()
-        count = int(entry["experience"]) + 1
-        if self._lines_digest(count) != entry["lines_sha256"]:
-            raise ResumeError(f"{self.path / LINES}: does not match its checksum; it is damaged")
-        lines = (self.path / LINES).read_bytes().splitlines(keepends=True)[:count]
-        self._replace(LINES, b"".join(lines))  # drops what was written after the last commit
-        records = [json.loads(line) for line in lines]
+        lines = self._lines(entry["experience"] + 1)
         try:
-            tensors = load_file(self.path / STATE)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ResumeError(f"{self.path / STATE}: cannot be read: {error}") from None
+            records = [json.loads(line) for line in lines]
+            state = (self.path / STATE).read_bytes()
+        except (OSError, *DAMAGED):
+            raise ResumeError(f"{self.path / LINES}: holds lines that are no records; it is damaged") from None
+        self._lines_so_far.update(b"".join(lines))
+        self._replace(LINES, b"".join(lines))  # drops what was written after the last commit
         self._committed = entry
-        entries = [Entry.of(e) for e in records[-1]["entries"]]
-        return HeldState(tensors, entries), records
+        return state, records
 
     def _check_nothing_was_committed(self) -> None:
         """Refuse a directory whose checkpoint is gone; before the first commit there is none."""
         if (self.path / INDEX).exists() and len(self._index()) > 1:
             raise ResumeError(f"{self.path / STATE}: is missing, so the run cannot be continued")
 
-    def _index(self) -> dict[str, dict[str, Any]]:
-        """Return the checkpoints that the index names, by their digest."""
+    def _index(self) -> list[dict[str, Any]]:
+        """Return the checkpoints that the index names, newest first."""
         try:
             index = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
-            entries = {e["sha256"]: e for e in index["checkpoints"]}
-            assert all(isinstance(e["experience"], int) and e["lines_sha256"] for e in entries.values())
-        except (OSError, ValueError, KeyError, TypeError, AssertionError):
-            raise ResumeError(
-                f"{self.path / INDEX}: is missing or damaged, so the checkpoint cannot be checked"
-            ) from None
+            fine = all(
+                isinstance(e["experience"], int) and isinstance(e["lines_sha256"], str) and e["sha256"]
+                for e in index["checkpoints"]
+            )
+        except (OSError, *DAMAGED):
+            fine = False
+        if not fine:
+            raise ResumeError(f"{self.path / INDEX}: is missing or damaged, so the checkpoint cannot be checked")
         if index.get("format") != FORMAT:
             raise ResumeError(f"{self.path / INDEX}: format {index.get('format')!r}; this version reads {FORMAT}")
         self._check_identity(index, INDEX)
-        return entries
+        return sorted(index["checkpoints"], key=lambda entry: -entry["experience"])
 
     def _matching_entry(self) -> dict[str, Any]:
-        entries = self._index()
-        digest = _file_digest(self.path / STATE)
-        if digest not in entries:
+        """Return the newest checkpoint that the state and the lines on the disk are those of."""
+        index, digest = self._index(), self._state_digest()
+        entries = [entry for entry in index if entry["sha256"] == digest]
+        if not entries:
             raise ResumeError(f"{self.path / STATE}: does not match its checksum; it is damaged or foreign")
-        found: dict[str, Any] = entries[digest]
-        return found
+        for entry in entries:
+            if self._lines_digest(entry["experience"] + 1) == entry["lines_sha256"]:
+                return entry
+        raise ResumeError(f"{self.path / LINES}: does not match its checksum; it is damaged")
 
-    def _check_identity(self, found: Mapping[str, Any], file: str) -> None:
+    def _check_identity(self, found: object, file: str) -> None:
         for key, value in self.identity.items():
-            if found.get(key) != value:
+            if not isinstance(found, Mapping) or found.get(key) != value:
                 raise ResumeError(f"{self.path / file}: belongs to another run: its {key} differs")
 
-    def _lines_digest(self, count: int) -> str:
+    def _lines(self, count: int) -> list[bytes]:
+        """Return the first lines as they are on the disk; none where they cannot be read."""
         try:
-            lines = (self.path / LINES).read_bytes().splitlines(keepends=True)[:count]
+            return (self.path / LINES).read_bytes().splitlines(keepends=True)[:count]
         except OSError:
-            return "missing"
-        return hashlib.sha256(b"".join(lines)).hexdigest()
+            return []
+
+    def _lines_digest(self, count: int) -> str:
+        return hashlib.sha256(b"".join(self._lines(count))).hexdigest()
+
+    def _state_digest(self) -> str:
+        try:
+            return _file_digest(self.path / STATE)
+        except OSError as error:
+            raise ResumeError(f"{self.path / STATE}: cannot be read: {error.strerror}") from None
 
     def _replace(self, name: str, content: bytes) -> None:
         new = self.path / (name + ".new")
@@ -218,8 +240,9 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        what = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise StoreError(f"{path}: cannot be written: {what}") from None
+        place = getattr(error, "filename2", None) or getattr(error, "filename", None) or path
+        what = getattr(error, "strerror", None) or one_line(error)
+        raise StoreError(f"{place}: cannot be written: {what}") from None
 
 
 def _sync(path: Path) -> None:

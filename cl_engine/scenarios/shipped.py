@@ -21,6 +21,5 @@ def find(name: str) -> Path:
 
     A name that is neither is returned as a path, for the reader to report.
     """
-    path = Path(name)
-    known = FOLDER / f"{name}.yaml"
-    return known if not path.exists() and path.name == name and known.is_file() else path
+    known = {file.stem: file for file in FOLDER.glob("*.yaml")}
+    return known[name] if name in known and not Path(name).exists() else Path(name)

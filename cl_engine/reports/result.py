@@ -1,0 +1,56 @@
+"""``result.json``: sealed with a checksum when it is written, and checked whenever it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cl_engine.errors import InputError
+
+FILE = "result.json"
+
+
+class ResultError(InputError):
+    """There is no result to read, or it is not what was written."""
+
+
+def sealed(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result as JSON holds it, with the SHA-256 of everything else as its last key.
+
+    >>> result = sealed({"status": "done", "shape": (2, 3)})
+    >>> list(result), result["shape"], result["sha256"][:8]
+    (['status', 'shape', 'sha256'], [2, 3], 'd109d646')
+    """
+    plain = json.loads(json.dumps(result, allow_nan=False))
+    return {**plain, "sha256": _digest(plain)}
+
+
+def read_result(directory: Path) -> dict[str, Any]:
+    """Read the result of a finished run.
+
+    Raises:
+        ResultError: there is none, or it is not as it was written.
+    """
+    path = directory / FILE
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        *most, last = result
+        fine = last == "sha256" and result[last] == _digest({key: result[key] for key in most})
+    except FileNotFoundError:
+        raise ResultError(f"{path}: there is no such file, so there is no finished run here") from None
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, RecursionError):
+        fine = False  # no JSON, or no mapping
+    if not fine:
+        raise ResultError(f"{path}: does not match its checksum; it is damaged or was edited")
+    found: dict[str, Any] = result
+    return found
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
