@@ -13,7 +13,7 @@ import torch
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.codecs.raw import Raw
-from cl_engine.memory.exemplars.exemplars import ExemplarMemory
+from cl_engine.memory.exemplars import Exemplars
 from cl_engine.memory.exemplars.quota import Limits
 from cl_engine.memory.exemplars.selection import herding
 
@@ -50,7 +50,7 @@ def main():
     y = torch.randint(0, 10_000, (200_000,), generator=torch.Generator().manual_seed(0))
     samples = Samples(torch.zeros(len(y), 1), y)
     for selection in ("random", "class-balanced", "ring", "reservoir", "nearest-mean"):
-        memory = ExemplarMemory(selection, (1,), Raw())
+        memory = Exemplars(selection, (1,), Raw())
         memory.grow(10_000)
 
         def update(memory=memory):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +12,9 @@ import torch
 
 from cl_engine.config.scenario import Scenario
 from cl_engine.memory.ledger import MemoryContractError
-from cl_engine.running.isolated import learn_in_process
-from cl_engine.running.learning import HeldState, learn, rebuild
+from cl_engine.memory.state import HeldState
+from cl_engine.running.audit import Audit, RebuildAudit
+from cl_engine.running.isolated import ProcessAudit
 from cl_engine.running.record import RunRecord, accuracy_facts, memory_facts, result_of
 from cl_engine.running.store import ResumeError, RunDirectory, writing
 from cl_engine.running.stream import Curve, Stream
@@ -62,21 +62,21 @@ def run(
         return RunRecord(_run(scenario, None, None, [], reporter))
     store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", scenario.identity)
     try:
-        held, lines, note = None, [], None
+        state, lines, note = None, [], None
         if resume and (finished := store.finished()):
             return RunRecord(finished, store.path)
         if resume:
-            held, lines = store.resume() or (None, [])
+            state, lines = store.resume() or (None, [])
             if lines and lines[-1]["threads"] != torch.get_num_threads():
                 note = f"begun with {lines[-1]['threads']} threads, so the result may differ in the last bits"
         elif store.holds_a_run:
             note = f"an earlier run was set aside as {store.set_aside()}"
         if not lines:
             store.start(scenario.to_dict())
-            _keep_source(scenario, store.path)
+            _keep_sources(scenario, store.path)
         if reporter:
             reporter.started(scenario, store.path, len(lines), note)
-        result = store.finish(_run(scenario, store, held, lines, reporter))
+        result = store.finish(_run(scenario, store, state, lines, reporter))
         return RunRecord(result, store.path)
     finally:
         store.close()
@@ -85,55 +85,58 @@ def run(
 def _run(
     scenario: Scenario,
     store: RunDirectory | None,
-    held: HeldState | None,
+    state: bytes | None,
     lines: list[dict[str, Any]],
     reporter: Reporter | None,
 ) -> dict[str, Any]:
     """Plan, then for each experience: learn, ledger, budget, evaluate, record, checkpoint.
 
-    No strategy object lives through a boundary.  ``learn`` rebuilds one from what was held and returns what it
+    No strategy object lives through a boundary.  Learning rebuilds one from what was held and returns what it
     holds; evaluation rebuilds another, so that the accuracy reported is the accuracy of what was kept.
     """
-    stream = Stream(scenario)
-    recipe = stream.recipe
-    for index in range(len(lines), len(scenario.plan)):
-        begun = time.perf_counter()
-        samples, curve = stream.samples(index), Curve(stream, index)
-        if scenario.memory.audit == "process":
-            learned = learn_in_process(recipe, index, held, samples, stream.deliveries[index], curve)
-        else:
-            progress = reporter.progress if reporter else None
-            learned = learn(recipe, index, held, samples, stream.deliveries[index], curve, progress)
-        learning = time.perf_counter() - begun - curve.seconds
-        held = learned.held
-        if recipe.budget is not None:
-            recipe.budget.enforce(held.entries, learned.transient, index)
-        strategy = rebuild(recipe, index + 1, held)
-        seen = recipe.exposures[index].seen_classes
-        counts = stream.evaluator(strategy, index, seen, seen)
-        total = time.perf_counter() - begun
-        line = {
-            **stream.facts(index),
-            **accuracy_facts(counts, curve.points),
-            **memory_facts(held.entries, learned.transient, scenario.memory.counted),
-            "notes": [*learned.notes, *dict.fromkeys(strategy.notes)],
-            "threads": torch.get_num_threads(),
-            "seconds": {"learn": learning, "predict": total - learning, "total": total},
-        }
-        if store is not None:
-            store.commit(index, held, line)
-        lines.append(line)
-        if reporter:
-            reporter.finished(line)
-    return result_of(scenario, recipe, lines)
+    terms = scenario.terms()
+    rebuilder, stream = scenario.rebuilder(terms), Stream(scenario, terms)
+    held = None if state is None else HeldState.read(state, rebuilder.signature(len(lines)))
+    audit: Audit = RebuildAudit(rebuilder)
+    if scenario.memory.audit == "process":
+        audit = ProcessAudit(rebuilder, None if store is None else store.work)
+    progress = reporter.progress if reporter else None
+    try:
+        for index in range(len(lines), len(scenario.plan)):
+            begun = time.perf_counter()
+            curve = Curve(stream, index, audit.predictor)
+            learned = audit.learn(index, held, stream.samples(index), stream.deliveries[index], curve, progress)
+            learning = time.perf_counter() - begun - curve.seconds
+            held = learned.held
+            if terms.budget is not None:
+                terms.budget.enforce(held.entries, learned.transient, index)
+            predictor = audit.predictor(index, held)
+            counts = stream.evaluator(predictor, index, terms.exposures[index].seen_classes)
+            total = time.perf_counter() - begun
+            line = {
+                **stream.facts(index),
+                **accuracy_facts(counts, curve.points),
+                **memory_facts(held.entries, learned.transient, scenario.memory.counted),
+                "notes": [*learned.notes, *dict.fromkeys(predictor.notes)],
+                "threads": torch.get_num_threads(),
+                "seconds": {"learn": learning, "predict": total - learning, "total": total},
+            }
+            if store is not None:
+                store.commit(index, held, line)
+            lines.append(line)
+            if reporter:
+                reporter.finished(line)
+    finally:
+        audit.close()
+    return result_of(scenario, terms, lines)
 
 
-def _keep_source(scenario: Scenario, directory: Path) -> None:
-    """Put a user's strategy module beside ``config.yaml``, so that the directory re-creates its run."""
-    source = getattr(sys.modules.get(scenario.strategy_class.__module__), "__file__", None)
-    if source and scenario.folder and Path(source).parent == scenario.folder:
-        with writing(directory):
-            shutil.copy(source, directory)
+def _keep_sources(scenario: Scenario, directory: Path) -> None:
+    """Put the user's own modules beside ``config.yaml``, so that the directory re-creates its run."""
+    for source in scenario.sources:
+        if scenario.folder and source.parent == scenario.folder and scenario.folder != directory.resolve():
+            with writing(directory):
+                shutil.copy(source, directory)
 
 
 __all__: Sequence[str] = ["MemoryContractError", "Reporter", "ResumeError", "run"]

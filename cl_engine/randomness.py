@@ -48,12 +48,9 @@ def isolated(seed: int, purpose: str) -> Iterator[None]:
     generator, an ``nn.Linear`` that initialises itself); inside this block such draws repeat, and the caller's
     own global state is untouched.
     """
-    import torch
-
     words = derive(seed, purpose)
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - saved, then restored
-    with torch.random.fork_rng():
-        torch.manual_seed(int.from_bytes(words[:8], "little") >> 1)
+    with _torch_isolated(int.from_bytes(words[:8], "little") >> 1):
         np.random.seed(np.frombuffer(words, dtype="<u4"))  # noqa: NPY002
         random.seed(words)
         try:
@@ -61,3 +58,21 @@ def isolated(seed: int, purpose: str) -> Iterator[None]:
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def _torch_isolated(seed: int) -> Iterator[None]:
+    import torch
+
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            yield
+        return
+    # The CPU generator alone: torch.manual_seed formats stack traces for devices that nobody uses.
+    state = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(state)

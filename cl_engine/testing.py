@@ -3,117 +3,180 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.kinds.problems import Problems, one_line
 from cl_engine.kinds.validation import validate
 from cl_engine.memory.ledger import ledger
+from cl_engine.memory.state import STRUCTURE, HeldState, hold
 from cl_engine.randomness import isolated, torch_generator
-from cl_engine.running.learning import STRUCTURE, HeldState, Recipe, begin, declared_names, hold, learn, rebuild
+from cl_engine.running.learning import learn
+from cl_engine.scenarios.delivery import Delivery
+from cl_engine.scenarios.exposure import Exposure
+from cl_engine.strategies.rebuilding import Rebuilder, begin
 from cl_engine.strategies.strategy import Strategy
-from cl_engine.terms.task import Exposure
-from cl_engine.training.loop import Training
+from cl_engine.terms.task import Task
+from cl_engine.terms.terms import Terms
+from cl_engine.terms.training import Training
 
-SHAPE = (1, 8, 8)
-# Two classes; then one of them again with two new ones; then a lone new class; then nothing new.
-CLASSES = [(0, 1), (1, 2, 3), (4,), (0, 4)]
+Kind = Literal["offline", "online", "hidden-boundaries", "features", "repeating-classes"]
+KINDS: tuple[Kind, ...] = ("offline", "online", "hidden-boundaries", "features", "repeating-classes")
+MICRO_BATCH = 5
 
 
 class BrokenContract(AssertionError):
     """A strategy breaks its contract; the message lists every breach found."""
 
 
-def check_strategy(strategy: type[Strategy] | Strategy, **options: Any) -> None:
-    """Check a strategy on a tiny stream of generated images whose classes return.
+def check_strategy(
+    strategy: type[Strategy] | Strategy, on: Sequence[Kind] = ("offline", "online"), **options: Any
+) -> None:
+    """Check a strategy on tiny streams of generated samples.
 
     It is checked that ``begin`` is deterministic and needs no data; that everything held is a tensor of
     ``state_dict()``; that a rebuilt strategy predicts the same (what hides in attributes does not survive); that
     the same seed gives the same bits; that ``predict`` returns one finite score per seen class, does not depend on
-    how samples are batched, and changes nothing that is held; and that global random state is left alone.
+    how samples are batched, and changes nothing that is held; that a plan made without training has the very
+    shapes that training ends with; and that global random state is left alone.
 
     Args:
         strategy: the class, or an object whose options are taken over.
+        on: which streams: ``offline`` images in three experiences of new classes; the same ``online`` in
+            micro-batches; with ``hidden-boundaries`` (online, ``task.classes`` raises); ``features`` instead of
+            images; ``repeating-classes``, where classes return in later experiences.
         options: keyword arguments for its ``__init__``.
 
     Raises:
-        BrokenContract: with one line per breach.
+        BrokenContract: with one line per breach, each with the stream on which it showed.
 
     >>> from cl_engine.strategies.prototypes.ncm import NCM
-    >>> check_strategy(NCM)
+    >>> check_strategy(NCM, on=("offline", "hidden-boundaries", "features"))
     """
     if isinstance(strategy, Strategy):
         strategy, options = type(strategy), {**strategy.options, **options}
+    unknown = [kind for kind in on if kind not in KINDS]
+    if unknown or not on:
+        raise ValueError(f"got on={on!r}; allowed: one or more of {', '.join(KINDS)}")
     try:
-        recipe = _recipe(strategy, validate(strategy, options))
+        resolved = validate(strategy, options)
     except Problems as error:
         raise BrokenContract(f"{strategy.__name__}: {error}") from None
-    breaches = dict.fromkeys(text for check in CHECKS for text in _run(check, recipe))
+    breaches: dict[str, list[str]] = {}
+    for kind in on:
+        for check in CHECKS:
+            for text in _run(check, Trial(strategy, resolved, kind)):
+                breaches.setdefault(text, []).append(kind)
     if breaches:
-        raise BrokenContract(f"{strategy.__name__} breaks its contract:\n" + "\n".join(f"- {b}" for b in breaches))
+        lines = [f"- {', '.join(dict.fromkeys(kinds))}: {text}" for text, kinds in breaches.items()]
+        raise BrokenContract(f"{strategy.__name__} breaks its contract:\n" + "\n".join(lines))
 
 
-def _run(check: Callable[[Recipe], Iterator[str]], recipe: Recipe) -> Iterator[str]:
+@dataclass(frozen=True)
+class Trial:
+    """A strategy on one tiny stream."""
+
+    strategy: type[Strategy]
+    options: dict[str, Any]
+    kind: Kind
+
+    @property
+    def classes(self) -> list[tuple[int, ...]]:
+        """The classes of each experience; the last experience of the returning ones brings nothing new."""
+        if self.kind == "repeating-classes":
+            return [(0, 1), (1, 2, 3), (4,), (0, 4)]
+        return [(0, 1), (2, 3), (4,)]
+
+    def rebuilder(self, dry: bool = False) -> Rebuilder:
+        """Return a fresh rebuilder."""
+        found, seen = [], 0
+        for classes in self.classes:
+            new = tuple(c for c in classes if c >= seen)
+            seen += len(new)
+            found.append(Exposure(classes, new, seen))
+        terms = Terms(
+            tuple(found),
+            self.shape,
+            Training(epochs=2, batch_size=16),
+            seed=3,
+            online=self.kind in ("online", "hidden-boundaries"),
+            boundaries=self.kind != "hidden-boundaries",
+            dry=dry,
+        )
+        return Rebuilder(self.strategy, self.options, terms)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return (24,) if self.kind == "features" else (1, 8, 8)
+
+    def samples(self, index: int, per_class: int = 12) -> Samples:
+        """Return the samples of an experience."""
+        generator = torch_generator(0, f"check/{index}")
+        y = torch.tensor(self.classes[index]).repeat_interleave(per_class)
+        noise = torch.randint(0, 64, (len(y), *self.shape), generator=generator)
+        x = (noise + 40 * y.view(-1, *[1] * len(self.shape))).clamp(0, 255)
+        order = torch.randperm(len(y), generator=generator)
+        return Samples((x.float() / 128 - 1 if self.kind == "features" else x.to(torch.uint8))[order], y[order])
+
+    def deliveries(self, index: int) -> list[Samples]:
+        """Return the samples of an experience as they are delivered."""
+        samples = self.samples(index)
+        size = MICRO_BATCH if self.kind in ("online", "hidden-boundaries") else len(samples)
+        return [samples[start : start + size].clone() for start in range(0, len(samples), size)]
+
+    def learned(self, dry: bool = False) -> HeldState:
+        """Learn the whole stream; return what is held at the end."""
+        rebuilder, held = self.rebuilder(dry), None
+        for index in range(len(self.classes)):
+            samples = self.samples(index)
+            stops = torch.tensor([len(part) for part in self.deliveries(index)]).cumsum(0).tolist()
+            held = learn(rebuilder, index, held, samples, Delivery(tuple(stops), frozenset())).held
+        assert held is not None
+        return held
+
+    def teach(self, strategy: Strategy, task: Task, index: int) -> None:
+        """Let a live object learn experience ``index``."""
+        with isolated(3, f"learn/{index}"):
+            for part in self.deliveries(index):
+                strategy.learn(task, part)
+            strategy.end(task)
+        strategy.eval()
+
+
+def _run(check: Callable[[Trial], Iterator[str]], trial: Trial) -> Iterator[str]:
     try:
-        yield from check(recipe)
+        yield from check(trial)
     except Exception as error:  # whatever a strategy raises is what its author wants to see
         frame = traceback.extract_tb(error.__traceback__)[-1]
         yield f"raises {type(error).__name__}: {one_line(error)} ({frame.filename}, line {frame.lineno})"
 
 
-def _recipe(strategy: type[Strategy], options: dict[str, Any]) -> Recipe:
-    exposures, seen = [], 0
-    for classes in CLASSES:
-        new = tuple(c for c in classes if c >= seen)
-        seen += len(new)
-        exposures.append(Exposure(classes, new, seen))
-    training = Training(epochs=2, batch_size=16)
-    return Recipe(strategy, options, exposures, SHAPE, training, torch.device("cpu"), seed=3)
-
-
-def _samples(index: int, per_class: int = 12) -> Samples:
-    generator = torch_generator(0, f"check/{index}")
-    y = torch.tensor(CLASSES[index]).repeat_interleave(per_class)
-    noise = torch.randint(0, 64, (len(y), *SHAPE), generator=generator)
-    x = (noise + 40 * y[:, None, None, None]).clamp(0, 255).to(torch.uint8)
-    order = torch.randperm(len(y), generator=generator)
-    return Samples(x[order], y[order])
-
-
-def _learn_all(recipe: Recipe) -> HeldState:
-    held = None
-    for index in range(len(CLASSES)):
-        held = learn(recipe, index, held, _samples(index)).held
-    assert held is not None
-    return held
-
-
-def begins_alike(recipe: Recipe) -> Iterator[str]:
+def begins_alike(trial: Trial) -> Iterator[str]:
     """Begin twice."""
-    first, second = rebuild(recipe, len(CLASSES)), rebuild(recipe, len(CLASSES))
+    last = len(trial.classes)
+    first, second = trial.rebuilder().begun(last), trial.rebuilder().begun(last)
     for name in _differing(first.state_dict(), second.state_dict()):
         yield f"begin() is not deterministic: {name} differs between two equal calls"
 
 
-def survives_rebuilding(recipe: Recipe) -> Iterator[str]:
+def survives_rebuilding(trial: Trial) -> Iterator[str]:
     """Learn and rebuild at every boundary."""
-    held: HeldState | None = None
-    for index in range(len(CLASSES)):
-        live = rebuild(recipe, index, held)
-        task, samples = recipe.task(index), _samples(index)
-        begin(live, task)
-        declared = declared_names(live)
-        live.learn(task, samples)
-        live.eval()
-        held = _as_saved(hold(live, declared))
-        rebuilt = rebuild(recipe, index + 1, held)
+    rebuilder, held = trial.rebuilder(), None
+    for index in range(len(trial.classes)):
+        live, task = rebuilder.rebuilt(index, held), rebuilder.terms.task(index)
+        begin(live, task, rebuilder.terms.seed)
+        trial.teach(live, task, index)
+        held = hold(live, rebuilder.signature(index + 1))
+        rebuilt, x = rebuilder.rebuilt(index + 1, held), trial.samples(index).x
         with torch.no_grad():
-            same = _close(live.predict(samples.x), rebuilt.predict(samples.x))
+            same = _close(live.predict(x.clone()), rebuilt.predict(x.clone()))
         if not same:
             yield (
                 f"after experience {index + 1} a rebuilt strategy predicts differently: something it needs is not "
@@ -122,55 +185,65 @@ def survives_rebuilding(recipe: Recipe) -> Iterator[str]:
             return
 
 
-def repeats(recipe: Recipe) -> Iterator[str]:
+def repeats(trial: Trial) -> Iterator[str]:
     """Learn twice with one seed."""
-    for name in _differing(_learn_all(recipe).tensors, _learn_all(recipe).tensors):
+    for name in _differing(trial.learned().tensors, trial.learned().tensors):
         yield f"the same seed gives different bits in {name}: draw from task.generator(purpose)"
 
 
-def predicts(recipe: Recipe) -> Iterator[str]:
+def equals_its_plan(trial: Trial) -> Iterator[str]:
+    """Learn once for the sizes alone, with ``task.dry``."""
+    real, planned = trial.learned().entries, trial.learned(dry=True).entries
+    if {e.name: e for e in real} != {e.name: e for e in planned}:
+        names = sorted({e.name for e in set(real) ^ set(planned)})
+        yield f"what it holds without training (task.dry) has other sizes than after training: {', '.join(names)}"
+
+
+def predicts(trial: Trial) -> Iterator[str]:
     """Predict."""
-    held, x = _learn_all(recipe), _samples(1).x
-    strategy = rebuild(recipe, len(CLASSES), held)
-    seen = recipe.exposures[-1].seen_classes
+    rebuilder, held, x = trial.rebuilder(), trial.learned(), trial.samples(1).x
+    last = len(trial.classes)
+    strategy = rebuilder.rebuilt(last, held)
+    seen = rebuilder.terms.exposures[-1].seen_classes
     with torch.no_grad():
-        scores = strategy.predict(x)
+        scores = strategy.predict(x.clone())
         if not isinstance(scores, Tensor) or scores.shape != (len(x), seen):
             found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             yield f"predict() returned {found} for {len(x)} samples, {seen} classes seen; allowed: {(len(x), seen)}"
             return
-        if not torch.isfinite(scores).all():
-            yield "predict() returned scores that are not finite"
-        if not _close(scores, torch.cat([strategy.predict(part) for part in torch.split(x, 5)])):
+        wrong = int((~torch.isfinite(scores)).any(1).sum())
+        if wrong:
+            kind = "NaN" if torch.isnan(scores).any() else "infinite scores"
+            yield f"predict() returned {kind} for {wrong} of {len(x)} samples"
+        elif not _close(scores, torch.cat([strategy.predict(part.clone()) for part in torch.split(x, 5)])):
             yield "predict() depends on which samples share a batch; is a layer in training mode?"
-    for name in _differing(held.tensors, hold(strategy, frozenset(strategy.state_dict())).tensors):
+    for name in _differing(held.tensors, hold(strategy, rebuilder.signature(last)).tensors):
         if name != STRUCTURE:
             yield f"predict() changed {name}, which is held"
 
 
-def lists_its_state(recipe: Recipe) -> Iterator[str]:
+def lists_its_state(trial: Trial) -> Iterator[str]:
     """List what is held."""
-    held = _learn_all(recipe)
-    begun, task = rebuild(recipe, 1), recipe.task(1)
-    begin(begun, task)
+    rebuilder, held = trial.rebuilder(), trial.learned()
+    begun, task = rebuilder.begun(1), rebuilder.terms.task(1)
+    begin(begun, task, rebuilder.terms.seed)
     before = {name: value.clone() for name, value in _loose_tensors(begun).items()}
-    begun.learn(task, _samples(1))
+    trial.teach(begun, task, 1)
     for name, value in _loose_tensors(begun).items():
         if name not in before or not _same(before[name], value):
             yield f"self.{name} is a tensor outside state_dict() and will not survive; use self.hold({name!r}, ...)"
-    ledger(rebuild(recipe, len(CLASSES), held))
+    ledger(rebuilder.rebuilt(len(trial.classes), held))
 
 
-def carries_nothing(recipe: Recipe) -> Iterator[str]:
+def carries_nothing(trial: Trial) -> Iterator[str]:
     """Learn on without being rebuilt, which must make no difference."""
-    live = rebuild(recipe, 0)
-    for index in range(len(CLASSES)):
-        task = recipe.task(index)
-        begin(live, task)
-        with isolated(recipe.seed, f"learn/{index}"):
-            live.learn(task, _samples(index))
-        live.eval()
-    for name in _differing(dict(live.state_dict()), _learn_all(recipe).tensors):
+    rebuilder = trial.rebuilder()
+    live = rebuilder.begun(0)
+    for index in range(len(trial.classes)):
+        task = rebuilder.terms.task(index)
+        begin(live, task, rebuilder.terms.seed)
+        trial.teach(live, task, index)
+    for name in _differing(dict(live.state_dict()), trial.learned().tensors):
         if name != STRUCTURE:
             yield (
                 f"{name} depends on something that learn() kept outside state_dict(); it is gone when the "
@@ -183,18 +256,19 @@ def _loose_tensors(strategy: Strategy) -> dict[str, Tensor]:
     return {n: v for n, v in vars(strategy).items() if isinstance(v, Tensor) and v.numel() > 1 and n not in known}
 
 
-def leaves_random_state_alone(recipe: Recipe) -> Iterator[str]:
+def leaves_random_state_alone(trial: Trial) -> Iterator[str]:
     """Learn."""
     before = torch.get_rng_state()
-    _learn_all(recipe)
+    trial.learned()
     if not torch.equal(before, torch.get_rng_state()):
         yield "torch's global random state changed"
 
 
-CHECKS: list[Callable[[Recipe], Iterator[str]]] = [
+CHECKS: list[Callable[[Trial], Iterator[str]]] = [
     begins_alike,
     survives_rebuilding,
     repeats,
+    equals_its_plan,
     predicts,
     lists_its_state,
     carries_nothing,
@@ -211,13 +285,8 @@ def _same(a: Tensor, b: Tensor) -> bool:
     """Compare to the bit, NaN included."""
     if (a.shape, a.dtype) != (b.shape, b.dtype):
         return False
-    return a.dtype == b.dtype and save({"x": a.contiguous()}) == save({"x": b.contiguous()})
-
-
-def _as_saved(held: HeldState) -> HeldState:
-    """Send what is held through the format of a checkpoint."""
-    return held._replace(tensors=load(save(held.tensors)))
+    return save({"x": a.detach().contiguous()}) == save({"x": b.detach().contiguous()})
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and bool(torch.allclose(a, b, rtol=1e-4, atol=1e-5))
+    return a.shape == b.shape and bool(torch.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -102,17 +102,28 @@ class Room(NamedTuple):
     """What a budget leaves for exemplars.
 
     Attributes:
-        bytes: for the exemplars, and for their labels and offsets where the policy counts those.
+        bytes: for the exemplars, and for their labels, offsets and columns where the policy counts those.
         policy: what counts.
+        scope: of the budget; one of ``exemplars`` counts no further columns.
     """
 
     bytes: int
     policy: Policy
+    scope: Literal["everything", "exemplars"] = "everything"
 
-    def beside(self, *, offsets: bool) -> int:
-        """Return the bytes counted for one exemplar beside its sample: its label, and its offset if it has one."""
-        offset = (4 if self.bytes < INT32_BYTES else 8) if offsets else 0
-        return LABEL_BYTES * counts(self.policy, "labels") + offset * counts(self.policy, "offsets")
+    def beside(self, offsets: bool, columns: Mapping[str, int] | None = None) -> int:
+        """Return the bytes counted for one exemplar beside its sample.
+
+        Args:
+            offsets: whether it has one.
+            columns: bytes of one row of what is stored beside it, by kind.
+        """
+        beside = {**(columns or {}), "labels": LABEL_BYTES}
+        if offsets:
+            beside["offsets"] = 4 if self.bytes < INT32_BYTES else 8
+        if self.scope == "exemplars":
+            beside = {kind: amount for kind, amount in beside.items() if kind in SAMPLE_KINDS}
+        return sum(amount * counts(self.policy, kind) for kind, amount in beside.items())
 
 
 @dataclass(frozen=True)
@@ -169,12 +180,31 @@ class Budget:
             return held_bytes([e for e in entries if e.kind in SAMPLE_KINDS], self.policy)
         return counted_bytes(entries, transient or {}, self.policy)
 
-    def room(self, entries: Iterable[Entry], transient: Mapping[str, int] | None = None) -> Room:
-        """Return what is left for exemplars beside the other ``entries``."""
+    def until(self, experience: int) -> Budget:
+        """Return the budget without the limits after ``experience``."""
+        return (
+            replace(self, bytes=self.limits[experience], limits=self.limits[: experience + 1])
+            if self.limits
+            else self
+        )
+
+    def room(
+        self,
+        entries: Iterable[Entry],
+        transient: Mapping[str, int] | None = None,
+        columns: Collection[str] = (),
+    ) -> Room:
+        """Return what is left for exemplars beside the other ``entries``.
+
+        Args:
+            entries: what is held now, the exemplars included.
+            transient: bytes that exist only while training, by name.
+            columns: kinds that are stored beside each exemplar.
+        """
         if self.fixed is not None:
-            return Room(self.fixed, self.policy)
-        rest = self.charged([e for e in entries if e.kind not in SAMPLE_KINDS], transient)
-        return Room(max(self.bytes - rest, 0), self.policy)
+            return Room(self.fixed, self.policy, self.scope)
+        rest = self.charged([e for e in entries if e.kind not in (*SAMPLE_KINDS, *columns)], transient)
+        return Room(max(self.bytes - rest, 0), self.policy, self.scope)
 
     def exemplars(self, entries: Iterable[Entry], transient: Mapping[str, int] | None = None) -> int:
         """Return how many raw exemplars may be held beside the other ``entries``."""

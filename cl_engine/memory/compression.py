@@ -7,7 +7,7 @@ the accuracy that is reported is the accuracy of what was kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -44,17 +44,21 @@ def pack(tensors: dict[str, Tensor], entries: Sequence[Entry], dtype: ModelDtype
     return packed
 
 
-def unpack(tensors: dict[str, Tensor], entries: Sequence[Entry], dtype: ModelDtype) -> dict[str, Tensor]:
-    """Undo :func:`pack`, up to its rounding; ``entries`` are those of the packed tensors."""
+def unpack(tensors: Mapping[str, Tensor], dtypes: Mapping[str, torch.dtype]) -> dict[str, Tensor]:
+    """Undo :func:`pack`, up to its rounding.
+
+    Args:
+        tensors: the packed ones, by name.
+        dtypes: type of each tensor before it was packed, by name; others stay as they are.
+    """
     unpacked = {}
-    model = {entry.name for entry in entries if entry.kind in MODEL_KINDS and entry.dtype == dtype}
     for name, tensor in tensors.items():
         if name.endswith(SCALE):
             continue
         scale = tensors.get(name + SCALE)
         if scale is not None:
             tensor = (_rows(tensor).float() * scale[:, None]).reshape(tensor.shape)
-        elif name in model and tensor.is_floating_point():
+        elif dtypes.get(name) == torch.float32 and tensor.dtype in (torch.float16, torch.bfloat16):
             tensor = tensor.float()
         unpacked[name] = tensor
     return unpacked

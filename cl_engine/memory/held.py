@@ -9,6 +9,29 @@ import torch
 from torch import Tensor, nn
 
 KIND = re.compile(r"[a-z][a-z0-9 _-]{0,23}")
+RESERVED = ("regenerable", "structure")  # the ledger's own words
+NAME = re.compile(r"(?!__)[A-Za-z0-9_][A-Za-z0-9_/-]{0,199}")  # of one part of a dotted name
+DTYPES = (
+    torch.float64, torch.float32, torch.float16, torch.bfloat16,
+    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
+)  # fmt: skip
+MOST_DIMENSIONS = 8
+
+
+def unholdable(name: str, tensor: object) -> str | None:
+    """Say why something cannot be held under ``name``, a dotted one; None where it can."""
+    if not all(NAME.fullmatch(part) for part in name.split(".")):
+        return "its name is no plain one; allowed: letters, digits, _, - and /, not beginning with __"
+    if not isinstance(tensor, Tensor):
+        return f"it is {type(tensor).__name__}; allowed: tensors"
+    if type(tensor) not in (Tensor, nn.Parameter):
+        return f"it is a {type(tensor).__name__}; allowed: plain tensors and parameters, no subclass"
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.dtype not in DTYPES:
+        allowed = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
+        return f"it is a {tensor.layout} tensor of {tensor.dtype}; allowed: dense tensors of {allowed}"
+    if tensor.ndim > MOST_DIMENSIONS:
+        return f"it has {tensor.ndim} dimensions; allowed: {MOST_DIMENSIONS}"
+    return None
 
 
 class Held(nn.Module):
@@ -27,11 +50,15 @@ class Held(nn.Module):
 
         ``kind`` is what the ledger calls it: ``exemplars``, ``labels``, ``prototypes``, ``statistics``, ...
         Afterwards ``self.<name>`` reads and writes it.
+
+        Raises:
+            ValueError: a name, kind or tensor that no checkpoint can hold.
         """
-        if not KIND.fullmatch(kind):
+        if not KIND.fullmatch(kind) or kind in RESERVED:
             raise ValueError(f"got the kind {kind!r}; allowed: a short word such as 'exemplars' or 'class means'")
-        if tensor.layout == torch.strided:
-            tensor = tensor.contiguous()  # an expanded view could not be loaded into
+        if (wrong := unholdable(name, tensor)) or "." in name:
+            raise ValueError(f"cannot hold {name!r}: {wrong or 'a name has no dot'}")
+        tensor = tensor.contiguous()  # an expanded view could not be loaded into
         self._held_kinds[name] = kind
         if name in self._buffers:
             self._buffers[name] = tensor
@@ -48,9 +75,5 @@ class Held(nn.Module):
             saved = state_dict.get(prefix + name)
             if present is None or saved is None or (saved.shape, saved.dtype) == (present.shape, present.dtype):
                 continue
-            if saved.numel():
-                self._buffers[name] = torch.empty_like(saved, device=present.device)
-            else:  # the other lengths of an empty tensor would be information that costs nothing
-                shape = (0, *present.shape[1:]) if present.ndim else (0,)
-                state_dict[prefix + name] = self._buffers[name] = present.new_empty(shape, dtype=saved.dtype)
+            self._buffers[name] = torch.empty_like(saved, device=present.device)
         super()._load_from_state_dict(state_dict, prefix, *args)

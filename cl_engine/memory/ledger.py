@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from cl_engine.errors import EngineError
+from cl_engine.memory.held import unholdable
 
 POLICIES: dict[str, frozenset[str] | None] = {
     "full": None,  # everything that is held
     "paper": frozenset({"parameters", "exemplars"}),  # MEMO (Zhou et al., ICLR 2023, section 4.2)
 }
 
-
-UNSTORABLE = (torch.complex128, torch.complex32)  # checkpoints have no such type
 Policy = str | tuple[str, ...]  # the name of a policy, or the kinds that count
 
 
@@ -68,23 +66,15 @@ def ledger(module: nn.Module, state: Mapping[str, Any] | None = None) -> list[En
     >>> [tuple(entry) for entry in ledger(nn.Linear(2, 3))]
     [('parameters', 'weight', (3, 2), 'float32', 24), ('parameters', 'bias', (3,), 'float32', 12)]
     """
-    kinds = _kinds(module)
+    kinds = kinds_of(module)
     entries = []
     for name, tensor in (module.state_dict() if state is None else state).items():
-        if not isinstance(tensor, Tensor):
-            found = type(tensor).__name__
-        elif tensor.layout != torch.strided or tensor.is_quantized or tensor.dtype in UNSTORABLE:
-            found = f"a {tensor.layout} tensor of {tensor.dtype}"
-        else:
-            found = ""
-        if found:
-            raise MemoryContractError(
-                f"state_dict()[{name!r}] is {found}; allowed: dense tensors of a type that a checkpoint can hold"
-            )
-        entries.append(_entry(kinds.get(name, "statistics"), name, tensor))
+        if wrong := unholdable(name, tensor):
+            raise MemoryContractError(f"state_dict() holds {name!r}: {wrong}")
+        entries.append(entry_of(kinds.get(name, "statistics"), name, tensor))
     for name, tensor in module.named_buffers(remove_duplicate=False):
         if kinds.get(name) == "regenerable":
-            entries.append(_entry("regenerable", name, tensor)._replace(bytes=0))
+            entries.append(entry_of("regenerable", name, tensor)._replace(bytes=0))
     return entries
 
 
@@ -126,12 +116,14 @@ def table(entries: Iterable[Entry]) -> str:
     )
 
 
-def _entry(kind: str, name: str, tensor: Tensor) -> Entry:
+def entry_of(kind: str, name: str, tensor: Tensor) -> Entry:
+    """Return the entry of a tensor."""
     dtype = str(tensor.dtype).removeprefix("torch.")
     return Entry(kind, name, tuple(tensor.shape), dtype, tensor.numel() * tensor.element_size())
 
 
-def _kinds(module: nn.Module) -> dict[str, str]:
+def kinds_of(module: nn.Module) -> dict[str, str]:
+    """Return the kind of every parameter and buffer of ``module``, by name."""
     kinds = {}
     for prefix, part in module.named_modules(remove_duplicate=False):
         dot = prefix + "." if prefix else ""

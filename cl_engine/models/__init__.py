@@ -3,7 +3,22 @@
 A backbone kind is an ``nn.Module`` class ``Backbone(shape, /, *, options...)`` with two attributes: ``features``,
 the width of its output ``[B, features]``, and ``stages``, the sequence of parts it is cut in.  It gets float input
 and is built on the meta device, then initialised from a named generator.
+
+The two functions below are imported on first use, so that the kinds can be listed without torch.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cl_engine.models.heads import weight_alignment
+    from cl_engine.models.simplex import simplex
+
+_HOMES = {"simplex": "cl_engine.models.simplex", "weight_alignment": "cl_engine.models.heads"}
+
+__all__ = ["KINDS", "simplex", "weight_alignment"]
 
 KINDS = {
     "mlp": "cl_engine.models.backbones.mlp:MLP",
@@ -23,3 +38,13 @@ KINDS = {
     "resnet34": "cl_engine.models.backbones.resnet_imagenet:ResNet34",
     "resnet50": "cl_engine.models.backbones.resnet_imagenet:ResNet50",
 }
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'cl_engine.models' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -14,6 +14,7 @@ from cl_engine.kinds.problems import OptionError
 from cl_engine.kinds.registry import load
 from cl_engine.kinds.signature import Part
 from cl_engine.kinds.validation import resolve
+from cl_engine.models.inputs import to_float
 
 BackboneOption = Annotated[
     str | dict[str, Any],
@@ -55,11 +56,6 @@ def require_images(kind: str, shape: tuple[int, ...], least: int) -> None:
 def global_average_pool() -> nn.Sequential:
     """Return the layer that maps ``[B, C, H, W]`` to the means ``[B, C]``, whatever H and W are."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-
-
-def to_float(x: Tensor) -> Tensor:
-    """Return features as they are and uint8 images scaled to [-1, 1]."""
-    return x.float().div(127.5).sub(1) if x.dtype == torch.uint8 else x
 
 
 def meta_backbone(option: str | Mapping[str, Any], shape: tuple[int, ...]) -> Backbone:
@@ -109,3 +105,15 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             raise TypeError(
                 f"cannot initialise a {type(layer).__name__}; allowed: convolution, linear, normalisation"
             )
+
+
+__all__ = [
+    "Backbone",
+    "BackboneOption",
+    "build_backbone",
+    "global_average_pool",
+    "initialise",
+    "meta_backbone",
+    "require_images",
+    "to_float",
+]

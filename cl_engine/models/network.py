@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cl_engine.models.backbone import build_backbone, to_float
-
-
-class Head(nn.Module):
-    """A linear classifier over the classes seen so far; its parameters are of kind ``head`` in the ledger."""
-
-    ledger_kind = "head"
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(0, features))
-        self.bias = nn.Parameter(torch.empty(0))
-
-    def grow(self, classes: int, generator: torch.Generator) -> None:
-        """Add rows up to ``classes``, uniform in +-1/sqrt(features); old rows stay as they are."""
-        new, features = classes - len(self.bias), self.weight.shape[1]
-        bound = 1 / math.sqrt(features)
-        rows = torch.empty(new, features + 1).uniform_(-bound, bound, generator=generator).to(self.bias.device)
-        self.weight = nn.Parameter(torch.cat([self.weight.detach(), rows[:, 1:]]))
-        self.bias = nn.Parameter(torch.cat([self.bias.detach(), rows[:, 0]]))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map ``[B, features]`` to scores ``[B, classes]``."""
-        return nn.functional.linear(features, self.weight, self.bias)
+from cl_engine.models.backbone import build_backbone
+from cl_engine.models.heads import Head
+from cl_engine.models.inputs import Inputs
 
 
 class Network(nn.Module):
-    """Backbone and head."""
+    """Inputs, backbone and head.
+
+    Args:
+        backbone: names the backbone.
+        shape: shape of one sample.
+        generator: draws the backbone's weights.
+        device: where the network lives.
+        normalisation: mean and deviation per channel of images, as of a task; None scales to [-1, 1].
+    """
 
     def __init__(
         self,
@@ -44,8 +30,10 @@ class Network(nn.Module):
         shape: tuple[int, ...],
         generator: torch.Generator,
         device: torch.device,
+        normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
     ) -> None:
         super().__init__()
+        self.inputs = Inputs(normalisation).to(device)
         self.backbone = build_backbone(backbone, shape, generator).to(device)
         self.head = Head(self.backbone.features).to(device)
 
@@ -63,7 +51,7 @@ class Network(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Map raw samples ``[B, ...]`` to features ``[B, D]``."""
-        features: Tensor = self.backbone(to_float(x))
+        features: Tensor = self.backbone(self.inputs(x))
         return features
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,202 +1,225 @@
-"""``memory.audit: process``: an experience is learned in a fresh Python process.
+"""``memory.audit: process``: every experience is learned in a fresh process, and evaluated in another.
 
-Parent and child exchange files: the job (plain data), the held state and the experience's samples go in, the new
-state comes out.  Nothing else crosses, so neither an attribute nor a closure nor a module-level variable of the
-strategy survives; and the samples of other experiences are not in the child's memory at all.
+Parent and child exchange files: the job (plain data), the held state and samples go in; the new state or scores
+come out.  Nothing else crosses, so neither an attribute nor a closure nor a module-level variable of the strategy
+survives; samples of other experiences and all test labels stay in the parent.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
-import os
-import subprocess
-import sys
+import shutil
 import tempfile
-import threading
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from cl_engine.data.samples import Samples
-from cl_engine.errors import EngineError
+from cl_engine.errors import EngineError, known_errors
+from cl_engine.evaluation.prediction import BATCH, checked, predicted
+from cl_engine.kinds.problems import one_line
 from cl_engine.kinds.registry import load, spelled
-from cl_engine.memory.budget import Budget
-from cl_engine.memory.ledger import Entry, MemoryContractError
-from cl_engine.running.learning import HeldState, Learned, Recipe, learn
-from cl_engine.running.store import StoreError, writing
+from cl_engine.memory.state import HeldState
+from cl_engine.running.audit import Snapshot
+from cl_engine.running.learning import Learned, learn
+from cl_engine.running.server import Server
+from cl_engine.running.store import writing
 from cl_engine.scenarios.delivery import Delivery
-from cl_engine.terms.task import Exposure, HiddenError
-from cl_engine.training.loop import DivergedError, Training
+from cl_engine.strategies.rebuilding import Rebuilder
+from cl_engine.terms.charges import Charges
+from cl_engine.terms.terms import Terms
 
-JOB, HELD, SAMPLES, LEARNED, OUTCOME = (
-    "job.json",
-    "held.safetensors",
-    "samples.safetensors",
-    "learned.safetensors",
-    "out",
-)
-KNOWN_ERRORS = {e.__name__: e for e in (MemoryContractError, DivergedError, HiddenError)}
+JOB, HELD, GIVEN, MADE, OUTCOME = "job.json", "held.safetensors", "given.safetensors", "made.safetensors", "out"
+LARGEST_OUTCOME = 1 << 24  # bytes of plain data that a child may answer with
 
 
 class ProcessError(EngineError, RuntimeError):
-    """The process that learned an experience failed; it printed its own traceback."""
+    """The process that learned or evaluated an experience failed."""
 
 
-def learn_in_process(
-    recipe: Recipe,
-    index: int,
-    held: HeldState | None,
-    samples: Samples,
-    delivery: Delivery,
-    snapshot: Callable[[int, HeldState], None],
-) -> Learned:
-    """Do what :func:`cl_engine.running.learning.learn` does, in a process of its own.
+class ProcessAudit:
+    """Learns and predicts in children of a server that was started before the strategy did anything.
 
-    Snapshots are taken there and handed to ``snapshot`` here afterwards, so no test sample ever goes there.
+    Args:
+        rebuilder: knows the strategy and what it declares without having seen a sample.
+        folder: where jobs are exchanged; removed in the end.
 
     Raises:
-        ProcessError: the strategy cannot be imported there, or the process ended without a result.
+        ProcessError: a child could not import the strategy.
     """
-    kind = spelled("strategies", recipe.strategy_class)
-    if "<locals>" in kind or kind.startswith("__main__:"):
-        raise ProcessError(f"memory.audit: process needs a strategy that can be imported; {kind} cannot")
-    with tempfile.TemporaryDirectory(prefix="cl-engine-") as name:
-        work = Path(name)
-        with writing(work):
-            _write_job(work, kind, recipe, index, held, samples, delivery)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        child = subprocess.Popen(
-            [sys.executable, "-m", "cl_engine.running.isolated", name],
-            stdin=subprocess.PIPE,  # held open: its end tells the child that the parent is gone
-            stdout=2 if hasattr(sys.stderr, "fileno") else subprocess.DEVNULL,  # ours is kept for results
-            env=environment,
-            cwd=name,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which ends the child
-        )
+
+    def __init__(self, rebuilder: Rebuilder, folder: Path | None = None) -> None:
+        self.rebuilder = rebuilder
+        self.kind = spelled("strategies", rebuilder.strategy_class)
+        if "<locals>" in self.kind or self.kind.startswith("__main__:"):
+            raise ProcessError(f"memory.audit: process needs a strategy that can be imported; {self.kind} cannot")
+        with writing(folder or Path(tempfile.gettempdir())):
+            if folder is not None:
+                folder.mkdir(exist_ok=True)
+            self.folder = folder or Path(tempfile.mkdtemp(prefix="cl-engine-"))
+            self.server = Server(self.folder)
+
+    def learn(
+        self,
+        index: int,
+        held: HeldState | None,
+        samples: Samples,
+        delivery: Delivery,
+        snapshot: Snapshot,
+        progress: Callable[[str], None] | None,
+    ) -> Learned:
+        """Do what :func:`cl_engine.running.learning.learn` does, in a process of its own.
+
+        Snapshots are taken there and handed to ``snapshot`` here afterwards, so no test sample ever goes there.
+
+        Raises:
+            ProcessError: the process ended without a result.
+        """
+        delivered = {"stops": delivery.stops, "evaluate": sorted(delivery.evaluate)}
+        given = {"x": samples.x, "y": samples.y}
+        with self._job({"do": "learn", "index": index, **delivered}, held, given) as (work, outcome):
+            signature = self.rebuilder.signature(index + 1)
+            learned = HeldState.read((work / MADE).read_bytes(), signature)
+            for stop in sorted(delivery.evaluate):
+                snapshot(stop, HeldState.read((work / f"{stop}.safetensors").read_bytes(), signature))
+        charges = Charges()
+        for name, amount in outcome["transient"].items():
+            charges.add(name, amount)
+        return Learned(learned, charges.largest(), [str(note) for note in outcome["notes"]])
+
+    def predictor(self, index: int, held: HeldState) -> ProcessPredictor:
+        """Return what predicts in a process of its own."""
+        return ProcessPredictor(self, index, held)
+
+    def close(self) -> None:
+        """End the server; remove what jobs left."""
+        self.server.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _job(self, job: dict[str, Any], held: HeldState | None, given: dict[str, Tensor]) -> _Job:
+        return _Job(self, job, held, given)
+
+
+class ProcessPredictor:
+    """Predicts in a fresh process each time it is asked."""
+
+    def __init__(self, audit: ProcessAudit, index: int, held: HeldState) -> None:
+        self.audit, self.index, self.held = audit, index, held
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks of the strategy so far."""
+        return list(self._notes)
+
+    def __call__(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield scores ``[B, classes seen]``."""
+        columns = self.audit.rebuilder.terms.exposures[self.index].seen_classes
+        with self.audit._job({"do": "predict", "index": self.index}, self.held, {"x": x}) as (work, outcome):
+            scores = load_file(work / MADE).get("scores")
+        self._notes.update(dict.fromkeys(map(str, outcome["notes"])))
+        yield from torch.split(checked(self.audit.kind, scores, len(x), columns), BATCH)
+
+
+class _Job:
+    """One job: its folder is written, done by a child, read in the ``with`` block, and removed."""
+
+    def __init__(
+        self, audit: ProcessAudit, job: dict[str, Any], held: HeldState | None, given: dict[str, Tensor]
+    ) -> None:
+        self.audit, self.job, self.held, self.given = audit, job, held, given
+
+    def __enter__(self) -> tuple[Path, dict[str, Any]]:
+        audit, terms = self.audit, self.audit.rebuilder.terms
+        with writing(audit.folder):
+            self.work = Path(tempfile.mkdtemp(dir=audit.folder))
+            plain = {
+                "strategy": audit.kind,
+                "options": audit.rebuilder.options,
+                "terms": terms.until(self.job["index"]).to_json(),
+                "threads": torch.get_num_threads(),
+                **self.job,
+            }
+            (self.work / JOB).write_text(json.dumps(plain))
+            save_file({name: tensor.cpu().contiguous() for name, tensor in self.given.items()}, self.work / GIVEN)
+            if self.held is not None:
+                (self.work / HELD).write_bytes(self.held.data)
+        return self.work, self._outcome(audit.server.run(self.work))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+        if isinstance(error, OSError | SafetensorError):
+            raise ProcessError(f"the process left no result that can be read: {one_line(error)}") from None
+
+    def _outcome(self, status: int) -> dict[str, Any]:
         try:
-            status = child.wait()
-        except BaseException:
-            child.kill()
-            child.wait()
-            raise
-        learned = _read_outcome(work, status)
-        for stop in sorted(delivery.evaluate):
-            entries = json.loads((work / f"{stop}.json").read_text())
-            snapshot(stop, HeldState(load_file(work / f"{stop}.safetensors"), [Entry.of(e) for e in entries]))
-        return learned
+            text = (self.work / OUTCOME).read_bytes()
+            outcome: dict[str, Any] = json.loads(text) if len(text) <= LARGEST_OUTCOME else {}
+            if "error" not in outcome and not {"notes", "transient"} <= set(outcome):
+                raise ValueError("incomplete")
+        except (OSError, ValueError, TypeError, RecursionError):
+            shutil.rmtree(self.work, ignore_errors=True)
+            raise ProcessError(
+                f"the process that was to {self.job['do']} experience {self.job['index'] + 1} ended with status "
+                f"{status} and without a result"
+            ) from None
+        if "error" in outcome:
+            shutil.rmtree(self.work, ignore_errors=True)
+            raise known_errors().get(outcome["error"], ProcessError)(str(outcome["message"]))
+        return outcome
 
 
-def _write_job(
-    work: Path,
-    kind: str,
-    recipe: Recipe,
-    index: int,
-    held: HeldState | None,
-    samples: Samples,
-    delivery: Delivery,
-) -> None:
-    budget = None if recipe.budget is None else dataclasses.asdict(recipe.budget)
-    job = {
-        "strategy": kind,
-        "options": recipe.options,
-        "exposures": recipe.exposures[: index + 1],
-        "shape": recipe.shape,
-        "training": dataclasses.asdict(recipe.training),
-        "device": str(recipe.device),
-        "seed": recipe.seed,
-        "budget": budget,
-        "online": recipe.online,
-        "boundaries": recipe.boundaries,
-        "model_dtype": recipe.model_dtype,
-        "stops": delivery.stops,
-        "evaluate": sorted(delivery.evaluate),
-        "index": index,
-        "entries": None if held is None else [e.plain() for e in held.entries],
-        "threads": torch.get_num_threads(),
-    }
-    (work / JOB).write_text(json.dumps(job))
-    save_file({"x": samples.x.cpu().contiguous(), "y": samples.y.cpu().contiguous()}, work / SAMPLES)
-    if held is not None:
-        save_file(held.tensors, work / HELD)
-
-
-def _read_outcome(work: Path, status: int) -> Learned:
-    try:
-        outcome = json.loads((work / OUTCOME).read_text())
-    except OSError:
-        raise ProcessError(f"the process that learned the experience ended with status {status}") from None
-    if "error" in outcome:
-        raise KNOWN_ERRORS.get(outcome["error"], ProcessError)(outcome["message"])
-    entries = [Entry.of(e) for e in outcome["entries"]]
-    return Learned(HeldState(load_file(work / LEARNED), entries), outcome["transient"], outcome["notes"])
-
-
-def _child(work: Path) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def do_job(work: Path) -> None:
+    """Do the job of a folder; called in the child."""
     job = json.loads((work / JOB).read_text())
     torch.set_num_threads(job["threads"])
-    recipe = Recipe(
-        strategy_class=load("strategies", job["strategy"]),  # type: ignore[arg-type]
-        options=job["options"],
-        exposures=[Exposure(tuple(a), tuple(b), c) for a, b, c in job["exposures"]],
-        shape=tuple(job["shape"]),
-        training=Training(**job["training"]),
-        device=torch.device(job["device"]),
-        seed=job["seed"],
-        budget=None if job["budget"] is None else _budget(job["budget"]),
-        online=job["online"],
-        boundaries=job["boundaries"],
-        model_dtype=job["model_dtype"],
-    )
-    delivery = Delivery(tuple(job["stops"]), frozenset(job["evaluate"]))
-    held = None
-    if job["entries"] is not None:
-        held = HeldState(load_file(work / HELD), [Entry.of(e) for e in job["entries"]])
     try:
-        samples = Samples(**load_file(work / SAMPLES))
-        learned = learn(recipe, job["index"], held, samples, delivery, functools.partial(_keep, work))
-    except tuple(KNOWN_ERRORS.values()) as error:
-        (work / OUTCOME).write_text(json.dumps({"error": type(error).__name__, "message": str(error)}))
-        return
-    outcome = {
-        "entries": [e.plain() for e in learned.held.entries],
-        "transient": learned.transient,
-        "notes": learned.notes,
-    }
+        outcome = {"learn": _learn, "predict": _predict}[job["do"]](work, job)
+    except EngineError as error:
+        outcome = {"error": type(error).__name__, "message": str(error)}
     with writing(work):
-        save_file(learned.held.tensors, work / LEARNED)
         (work / OUTCOME).write_text(json.dumps(outcome))
 
 
-def _budget(plain: dict[str, Any]) -> Budget:
-    policy = plain["policy"]
-    limits = tuple(plain["limits"])
-    return Budget(**{**plain, "limits": limits, "policy": policy if isinstance(policy, str) else tuple(policy)})
-
-
-def _keep(work: Path, stop: int, held: HeldState) -> None:
+def _learn(work: Path, job: dict[str, Any]) -> dict[str, Any]:
+    rebuilder, index = _rebuilder(job), job["index"]
+    delivery = Delivery(tuple(job["stops"]), frozenset(job["evaluate"]))
+    given, held = load_file(work / GIVEN), _held(work, rebuilder, index)
+    learned = learn(
+        rebuilder, index, held, Samples(given["x"], given["y"]), delivery, functools.partial(_write, work)
+    )
     with writing(work):
-        save_file(held.tensors, work / f"{stop}.safetensors")
-        (work / f"{stop}.json").write_text(json.dumps([e.plain() for e in held.entries]))
+        (work / MADE).write_bytes(learned.held.data)
+    return {"transient": learned.transient, "notes": learned.notes}
 
 
-def _end_with_parent() -> None:
-    os.read(0, 1)  # returns when the parent closes its end, however it ends
-    os._exit(1)
+def _predict(work: Path, job: dict[str, Any]) -> dict[str, Any]:
+    rebuilder, index = _rebuilder(job), job["index"]
+    strategy = rebuilder.rebuilt(index + 1, _held(work, rebuilder, index + 1))
+    columns, device = rebuilder.terms.exposures[index].seen_classes, torch.device(rebuilder.terms.device)
+    scores = torch.cat([s.cpu() for s in predicted(strategy, load_file(work / GIVEN)["x"], columns, device)])
+    with writing(work):
+        save_file({"scores": scores.contiguous()}, work / MADE)
+    return {"transient": {}, "notes": [str(note) for note in strategy.notes]}
 
 
-if __name__ == "__main__":
-    try:
-        _child(Path(sys.argv[1]))
-    except StoreError as error:
-        print(f"cl-engine: {error}", file=sys.stderr)
-        sys.exit(1)
-    except Exception:
-        traceback.print_exc()
-        sys.exit(1)
+def _rebuilder(job: dict[str, Any]) -> Rebuilder:
+    strategy_class = load("strategies", job["strategy"])
+    return Rebuilder(strategy_class, job["options"], Terms.from_json(job["terms"]))  # type: ignore[arg-type]
+
+
+def _held(work: Path, rebuilder: Rebuilder, experiences: int) -> HeldState | None:
+    if not (work / HELD).exists():
+        return None
+    return HeldState.read((work / HELD).read_bytes(), rebuilder.signature(experiences))
+
+
+def _write(work: Path, stop: int, held: HeldState) -> None:
+    with writing(work):
+        (work / f"{stop}.safetensors").write_bytes(held.data)

@@ -9,8 +9,9 @@ from typing import Any
 from cl_engine.config.scenario import Scenario
 from cl_engine.memory.budget import SAMPLE_KINDS, exemplar_bytes
 from cl_engine.memory.ledger import Entry, held_bytes
+from cl_engine.memory.state import HeldState
 from cl_engine.reports.text import aligned, size
-from cl_engine.running.learning import HeldState, learn
+from cl_engine.running.learning import learn
 from cl_engine.running.stream import Stream
 
 
@@ -24,21 +25,21 @@ def plan_memory(scenario: Scenario) -> dict[str, Any]:
 
     A strategy that trains in a loop of its own trains here too, unless it asks ``task.dry``.
     """
-    stream = Stream(scenario)
-    recipe = dataclasses.replace(stream.recipe, dry=True)
+    terms = dataclasses.replace(scenario.terms(), dry=True)
+    stream, rebuilder = Stream(scenario, terms), scenario.rebuilder(terms)
     held: HeldState | None = None
     experiences, notes = [], []
     for index in range(len(scenario.plan)):
-        learned = learn(recipe, index, held, stream.samples(index), stream.deliveries[index])
+        learned = learn(rebuilder, index, held, stream.samples(index), stream.deliveries[index])
         held = learned.held
-        limit = None if recipe.budget is None else recipe.budget.at(index).bytes
+        limit = None if terms.budget is None else terms.budget.at(index).bytes
         experiences.append(
             {
                 "held_bytes": held_bytes(held.entries, "full"),
                 "paper_bytes": held_bytes(held.entries, "paper"),
                 "counted_bytes": None
-                if recipe.budget is None
-                else recipe.budget.charged(held.entries, learned.transient),
+                if terms.budget is None
+                else terms.budget.charged(held.entries, learned.transient),
                 "limit": limit,
                 "exemplars": _exemplars(held.entries),
                 "kinds": _by_kind(held.entries),

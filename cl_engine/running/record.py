@@ -16,7 +16,7 @@ from cl_engine.evaluation.accuracy import Counts
 from cl_engine.memory.ledger import Entry, Policy, counted_bytes, held_bytes, policy_name
 from cl_engine.metrics import all_metrics, class_metrics
 from cl_engine.reports.result import read_result
-from cl_engine.running.learning import Recipe
+from cl_engine.terms.terms import Terms
 
 SCHEMA = 1
 
@@ -91,16 +91,16 @@ def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int], policy:
     }
 
 
-def result_of(scenario: Scenario, recipe: Recipe, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def result_of(scenario: Scenario, terms: Terms, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Build the result from the records of all experiences."""
     seen = [line["accuracy"] for line in lines]
-    matrix = [_row(line, [e.new_classes for e in recipe.exposures], scenario.plan.transforms) for line in lines]
+    matrix = [_row(line, [e.new_classes for e in terms.exposures], scenario.plan.transforms) for line in lines]
     delivered = np.cumsum([line["samples"] for line in lines]).tolist()
     curve = [tuple(point) for line in lines for point in line["curve"]]
     if scenario.evaluate.samples is None:
         curve = list(zip(delivered, seen, strict=True))
     held = [line["held_bytes"] for line in lines]
-    budget = recipe.budget
+    budget = terms.budget
     return {
         "schema": SCHEMA,
         "name": scenario.name,
@@ -147,7 +147,7 @@ def result_of(scenario: Scenario, recipe: Recipe, lines: Sequence[dict[str, Any]
             "torch": torch.__version__,
             "numpy": np.__version__,
             "threads": torch.get_num_threads(),
-            "device": str(recipe.device),
+            "device": str(terms.device),
         },
         "seconds": {key: sum(line["seconds"][key] for line in lines) for key in ("learn", "predict", "total")},
     }

@@ -18,28 +18,28 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from cl_engine.config.document import dump
 from cl_engine.errors import EngineError
 from cl_engine.kinds.problems import one_line
-from cl_engine.memory.ledger import Entry
+from cl_engine.memory.state import HeldState
 from cl_engine.reports.result import FILE as RESULT
 from cl_engine.reports.result import ResultError, read_result, sealed
-from cl_engine.running.learning import HeldState
 
 FORMAT = 1
-CONFIG, LINES, STATE, INDEX, LOCK = (
+CONFIG, LINES, STATE, INDEX, LOCK, WORK = (
     "config.yaml",
     "experiences.jsonl",
     "checkpoint.safetensors",
     "checkpoint.json",
     ".lock",
+    ".work",
 )
 # What reading JSON raises that is not what was written; RecursionError: nested without end.
 DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
@@ -65,9 +65,12 @@ class RunDirectory:
     def __init__(self, path: Path, identity: Mapping[str, str | None]) -> None:
         self.path, self.identity = path, identity
         self._committed: dict[str, Any] | None = None
+        self._lines_so_far = hashlib.sha256()
+        self.work = path / WORK  # where children exchange files; what a killed run left there is removed
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(path / LOCK)
+        shutil.rmtree(self.work, ignore_errors=True)
 
     def close(self) -> None:
         """Release the lock."""
@@ -116,16 +119,18 @@ class RunDirectory:
             StoreError: the disk is full or the directory cannot be written.
         """
         with writing(self.path):
+            written = json.dumps(line).encode() + b"\n"
+            self._lines_so_far.update(written)
             with open(self.path / LINES, "ab") as lines:
-                lines.write(json.dumps(line).encode() + b"\n")
+                lines.write(written)
             _sync(self.path / LINES)
             new = self.path / (STATE + ".new")
-            _write_state(held, new)
+            new.write_bytes(held.data)
             _sync(new)
             entry = {
                 "experience": experience,
-                "sha256": _file_digest(new),
-                "lines_sha256": self._lines_digest(experience + 1),
+                "sha256": hashlib.sha256(held.data).hexdigest(),
+                "lines_sha256": self._lines_so_far.hexdigest(),
             }
         checkpoints = [entry] if self._committed is None else [entry, self._committed]
         index = {"format": FORMAT, **self.identity, "checkpoints": checkpoints}
@@ -141,8 +146,8 @@ class RunDirectory:
         self._replace(RESULT, json.dumps(written, indent=1).encode())
         return written
 
-    def resume(self) -> tuple[HeldState, list[dict[str, Any]]] | None:
-        """Return the last committed state and the records up to it; None if nothing was committed.
+    def resume(self) -> tuple[bytes, list[dict[str, Any]]] | None:
+        """Return the file of the last committed state and the records up to it; None if nothing was committed.
 
         Raises:
             ResumeError: the checkpoint is damaged or belongs to another run.
@@ -158,13 +163,13 @@ class RunDirectory:
         lines = self._lines(entry["experience"] + 1)
         try:
             records = [json.loads(line) for line in lines]
-            entries = [Entry.of(e) for e in records[-1]["entries"]]
-        except DAMAGED:
+            state = (self.path / STATE).read_bytes()
+        except (OSError, *DAMAGED):
             raise ResumeError(f"{self.path / LINES}: holds lines that are no records; it is damaged") from None
-        held = _read_state(self.path / STATE, entries)
+        self._lines_so_far.update(b"".join(lines))
         self._replace(LINES, b"".join(lines))  # drops what was written after the last commit
         self._committed = entry
-        return held, records
+        return state, records
 
     def _check_nothing_was_committed(self) -> None:
         """Refuse a directory whose checkpoint is gone; before the first commit there is none."""
@@ -227,17 +232,6 @@ class RunDirectory:
             _sync(new)
             os.replace(new, self.path / name)
             _sync(self.path)
-
-
-def _write_state(held: HeldState, path: Path) -> None:
-    save_file(held.tensors, path)
-
-
-def _read_state(path: Path, entries: list[Entry]) -> HeldState:
-    try:
-        return HeldState(load_file(path), entries)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ResumeError(f"{path}: cannot be read: {one_line(error)}") from None
 
 
 @contextlib.contextmanager

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from cl_engine.config.scenario import Scenario, recipe_of
-from cl_engine.data.samples import Samples
+from cl_engine.config.scenario import Scenario
+from cl_engine.data.samples import Samples, rows_at
 from cl_engine.evaluation.accuracy import Evaluator
-from cl_engine.running.learning import HeldState, rebuild
+from cl_engine.memory.state import HeldState
+from cl_engine.randomness import numpy_generator
+from cl_engine.running.audit import Predictor
 from cl_engine.running.record import accuracy_facts
 from cl_engine.scenarios.delivery import deliveries
 from cl_engine.scenarios.plan import class_ids, exposure_order
 from cl_engine.scenarios.transforms import apply
+from cl_engine.terms.terms import Terms
 
 
 class Stream:
@@ -22,37 +26,40 @@ class Stream:
 
     Attributes:
         plan: the plan.
-        recipe: what the strategy is rebuilt from.
+        terms: what strategies are built and taught under.
         evaluator: measures accuracy.
         deliveries: the micro-batches of each experience.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, terms: Terms) -> None:
         self.plan, labels = scenario.plan, scenario.labels.train
         self.order = exposure_order(labels, self.plan)
-        self.recipe = recipe_of(scenario)
+        self.terms = terms
         data = scenario.source.load()
         self.x = data.train.x
         self.y = torch.from_numpy(class_ids(self.plan.delivered(labels), self.order))
-        test = Samples(data.test.x, torch.from_numpy(class_ids(data.test.y.numpy(), self.order)))
-        groups = [exposure.new_classes for exposure in self.recipe.exposures]
+        # Test sets come sorted by label; in an order of our own no neighbour tells what a sample is.
+        shuffled = torch.from_numpy(numpy_generator(0, "test order").permutation(len(data.test)))
+        test_y = torch.from_numpy(class_ids(data.test.y.numpy(), self.order))
+        test = Samples(rows_at(data.test.x, shuffled), test_y[shuffled])
+        groups = [exposure.new_classes for exposure in terms.exposures]
         transforms, masked = self.plan.transforms, self.plan.task_identity
-        self.evaluator = Evaluator(test, groups, transforms, masked, self.recipe.device)
-        micro_batch = scenario.stream["micro_batch"] if self.recipe.online else None
+        self.evaluator = Evaluator(test, groups, transforms, masked, torch.device(terms.device))
+        micro_batch = scenario.stream["micro_batch"] if terms.online else None
         options = scenario.evaluate
         self.deliveries = deliveries(self.plan.sizes.tolist(), micro_batch, options.samples, options.protocol)
 
     def samples(self, index: int) -> Samples:
-        """Return what experience ``index`` delivers, in order."""
+        """Return what experience ``index`` delivers, in order; copies that nobody else refers to."""
         start, stop = self.plan.offsets[index : index + 2].tolist()
-        x = self.x[torch.tensor(self.plan.experience(index))]
+        x = rows_at(self.x, torch.tensor(self.plan.experience(index)))
         if self.plan.transforms is not None:
             x = apply(self.plan.transforms[index], x)
-        return Samples(x, self.y[start:stop])
+        return Samples(x, self.y[start:stop].clone())
 
     def facts(self, index: int) -> dict[str, Any]:
         """Return what the record says about what experience ``index`` brought; labels are the data's own."""
-        exposure = self.recipe.exposures[index]
+        exposure = self.terms.exposures[index]
         return {
             "experience": index,
             "samples": int(self.plan.sizes[index]),
@@ -70,8 +77,8 @@ class Curve:
         seconds: what measuring took.
     """
 
-    def __init__(self, stream: Stream, index: int) -> None:
-        self.stream, self.index, self.seconds = stream, index, 0.0
+    def __init__(self, stream: Stream, index: int, predictor: Callable[[int, HeldState], Predictor]) -> None:
+        self.stream, self.index, self.predictor, self.seconds = stream, index, predictor, 0.0
         self.points: list[list[float | int | None]] = []
 
     def __call__(self, delivered: int, held: HeldState) -> None:
@@ -79,8 +86,6 @@ class Curve:
         begun, stream = time.perf_counter(), self.stream
         start = int(stream.plan.offsets[self.index])
         exposed = int(stream.y[: start + delivered].max()) + 1  # ids ascend in order of exposure
-        strategy = rebuild(stream.recipe, self.index + 1, held)
-        columns = stream.recipe.exposures[self.index].seen_classes
-        counts = stream.evaluator(strategy, self.index, columns, exposed)
+        counts = stream.evaluator(self.predictor(self.index, held), self.index, exposed)
         self.points.append([start + delivered, accuracy_facts(counts, [])["accuracy"]])
         self.seconds += time.perf_counter() - begun

@@ -1,4 +1,4 @@
-"""The contract of a strategy: three methods, and a state that is exactly its ``state_dict()``."""
+"""The contract of a strategy: four methods, and a state that is exactly its ``state_dict()``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from cl_engine.terms.task import Task
 class Strategy(Held):
     """Base class of every strategy, built in or the user's own.
 
-    At every boundary the engine throws the object away and rebuilds it: ``__init__`` with the same options,
-    ``begin`` for every experience so far, then ``load_state_dict``.  What is in neither parameters nor buffers nor
-    :meth:`hold` is gone by then, so it can help nobody.  Evaluation uses the rebuilt object.
+    At every boundary the engine throws the object away and rebuilds it: an object made by ``__init__`` with the
+    same options, which went through ``begin`` for every experience so far and never saw a sample, then
+    ``load_state_dict``.  What is in neither parameters nor buffers nor :meth:`hold` is gone by then, so it can help
+    nobody.  Evaluation uses the rebuilt object.
 
     The keyword arguments of ``__init__`` are the strategy's options in a scenario file; annotate them and they are
     checked.  ``begin`` and ``learn`` run with the global generators seeded for the experience, so that plain
@@ -36,11 +37,9 @@ class Strategy(Held):
                 named.update(named.pop(name, {}))
         object.__setattr__(made, "options", named)
         object.__setattr__(made, "notes", [])
-        object.__setattr__(made, "undeclared", frozenset())
         return made
 
     notes: list[str]
-    undeclared: frozenset[str]  # state that an earlier `learn` held and `begin` does not declare
 
     def begin(self, task: Task) -> None:
         """Grow for the new classes; no data; a deterministic function of the options and of ``task``."""
@@ -48,6 +47,9 @@ class Strategy(Held):
     def learn(self, task: Task, samples: Samples) -> None:
         """Learn from samples of the experience; an online stream calls this once per micro-batch."""
         raise NotImplementedError
+
+    def end(self, task: Task) -> None:
+        """Finish the experience, after its last delivery; no data.  Called once, in an online stream too."""
 
     def predict(self, x: Tensor) -> Tensor:
         """Return scores ``[B, classes seen so far]`` for samples ``[B, ...]``; evaluated without gradients."""

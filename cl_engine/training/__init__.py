@@ -1,5 +1,7 @@
-"""Training by gradient descent: options, the one loop, what it charges."""
+"""Training by gradient descent: the one loop, its optimizer, augmentation."""
 
-from cl_engine.training.loop import Training, fit
+from cl_engine.terms.training import Training
+from cl_engine.training.augmentation import Augmentation, augment, views
+from cl_engine.training.loop import DivergedError, fit
 
-__all__ = ["Training", "fit"]
+__all__ = ["Augmentation", "DivergedError", "Training", "augment", "fit", "views"]

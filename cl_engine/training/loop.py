@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from cl_engine.data.samples import Samples
 from cl_engine.errors import EngineError
+from cl_engine.terms.task import Task
+from cl_engine.terms.training import Training
+from cl_engine.training.augmentation import Augmentation, augmentation_of
+from cl_engine.training.augmentation import views as views_of
+from cl_engine.training.stepper import Stepper
 
-if TYPE_CHECKING:
-    from cl_engine.terms.task import Task
+Mix = Literal["joint", "balanced"] | int
+Groups = Sequence[Mapping[str, Any]]
 
 
 class DivergedError(EngineError, RuntimeError):
     """The training loss is no finite number any more."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """The `training` section of a scenario; read by strategies that train by gradient descent."""
-
-    epochs: Annotated[int, Field(ge=1, le=10**9, description="passes over the samples of an experience")] = 20
-    batch_size: Annotated[int, Field(ge=1, le=10**9, description="samples of one step")] = 64
-    lr: Annotated[float, Field(gt=0, le=1e9, description="learning rate at the start of an experience")] = 0.05
-    optimizer: Annotated[
-        Literal["sgd", "adam"], Field(description="SGD with momentum, or Adam; made new for each experience")
-    ] = "sgd"
-    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD; Adam ignores it")] = 0.9
-    weight_decay: Annotated[float, Field(ge=0, le=1e9, description="L2 penalty in the gradient")] = 0.0
-    schedule: Annotated[
-        Literal["constant", "cosine"],
-        Field(description="learning rate within an offline experience; cosine ends at 0"),
-    ] = "cosine"
-    updates_per_sample: Annotated[
-        float,
-        Field(gt=0, description="optimizer steps per delivered sample of an online stream, instead of epochs"),
-    ] = 1.0
 
 
 def fit(
@@ -51,121 +31,189 @@ def fit(
     task: Task,
     loss: Callable[[Samples], Tensor],
     memory: Samples | None = None,
+    *,
+    mix: Mix = "joint",
+    views: int = 1,
+    groups: Groups | None = None,
+    training: Training | None = None,
+    name: str = "main",
+    after_step: Callable[[], None] | None = None,
 ) -> None:
     """Minimise ``loss``, as ``task.training`` says; leaves ``module`` in evaluation mode.
 
-    Offline: ``epochs`` passes over samples and memory together, each a fresh permutation.  Online, where
-    ``samples`` is one micro-batch: ``updates_per_sample`` steps for each of its samples (a fraction is carried on),
-    every one on the whole micro-batch, filled up to ``batch_size`` with samples drawn from the memory; the
-    optimizer lives for the experience and its learning rate is constant.
+    Offline: ``epochs`` passes over the samples, each a fresh permutation, with a new optimizer in each call.
+    Online, where ``samples`` is one micro-batch: ``updates_per_sample`` steps for each of its samples (a fraction
+    is carried on), every one on the whole micro-batch; the optimizer of a ``name`` lives for the experience and its
+    learning rate is constant.
 
-    Parameters with ``requires_grad`` are trained.  What exists only while training is charged to the task:
-    gradients, optimizer state, activations saved for the backward pass, and the batch itself.
+    What exists only while training is charged to the task: gradients, optimizer state, activations saved for the
+    backward pass, and the batch itself, each the largest that occurred.
+
+    Args:
+        module: what is trained, and put into training mode: its parameters with ``requires_grad``.
+        samples: the new ones.
+        task: the experience.
+        loss: maps a batch to a scalar; an argument of every step, so it may hold a teacher or another module.
+        memory: samples to rehearse; their rows are marked in ``batch.rehearsed``.
+        mix: ``joint``: offline one shuffled set of samples and memory, online the micro-batch filled up to
+            ``batch_size``; ``balanced``: each batch of new samples and as many drawn from the memory; a number:
+            so many drawn beside each batch.  Draws are uniform, with replacement.
+        views: how often every row stands in a batch, all rows of the first view first, each augmented on its own.
+        groups: parameter groups as of a ``torch.optim`` optimizer, with own ``lr``, ``momentum`` or
+            ``weight_decay``; default: one group of all that is trained.
+        training: options instead of the task's, of a second stage for example.
+        name: whose optimizer this is; a second stage or a second module has another name.
+        after_step: called after every step of the optimizer, while gradients are still there.
 
     Raises:
         DivergedError: the loss is not finite at the end of an epoch or micro-batch.
+        ValueError: online, the name belongs to the optimizer of other parameters.
+
+    >>> from cl_engine.scenarios.exposure import Exposure
+    >>> task = Task(0, Exposure((0, 1), (0, 1), 2), shape=(4,), training=Training(epochs=1, batch_size=2))
+    >>> layer, samples = nn.Linear(4, 2), Samples(torch.randn(6, 4), torch.tensor([0, 1] * 3))
+    >>> fit(layer, samples, task, lambda batch: nn.functional.cross_entropy(layer(batch.x), batch.y))
+    >>> task.transient["gradients"]
+    40
     """
+    options = training or task.training
+    stepper = _stepper(module, task, options, groups, name)
+    loop = _Loop(samples, memory, mix, views, options, task, name)
     module.train()
     if task.dry:
-        _charge_only(module, samples, task, loss, memory)
+        for batch in loop.first():
+            stepper.measure(batch, loss)
     elif task.online:
-        _fit_micro_batch(module, samples, task, loss, memory)
+        _fit_micro_batch(loop, stepper, loss, after_step)
     else:
-        _fit_epochs(module, samples if memory is None else samples + memory, task, loss)
+        _fit_epochs(loop, stepper, loss, after_step)
     module.eval()
 
 
-def _fit_epochs(module: nn.Module, samples: Samples, task: Task, loss: Callable[[Samples], Tensor]) -> None:
-    options, stepper = task.training, Stepper(module, task, loss)
-    generator = task.generator("batches")
-    steps = options.epochs * math.ceil(len(samples) / options.batch_size)
+def _stepper(module: nn.Module, task: Task, options: Training, groups: Groups | None, name: str) -> Stepper:
+    if not task.online:
+        return Stepper(module, task, options, groups)
+    stepper = task.steppers.setdefault(name, None) or Stepper(module, task, options, groups)
+    task.steppers[name] = stepper
+    if not stepper.trains(module, groups):
+        raise ValueError(f"the optimizer {name!r} trains other parameters; allowed: another name for this module")
+    found: Stepper = stepper
+    return found
+
+
+def _fit_epochs(
+    loop: _Loop, stepper: Stepper, loss: Callable[[Samples], Tensor], after_step: Callable[[], None] | None
+) -> None:
+    options, task = loop.options, loop.task
+    per_epoch = loop.batches_per_epoch
     for epoch in range(options.epochs):
-        total = torch.zeros((), device=samples.y.device)
-        for batch in samples.batches(options.batch_size, generator):
-            if len(batch) == 1 < len(samples):
-                continue  # batch norm cannot normalise a lone sample; the next permutation places it elsewhere
-            if options.schedule == "cosine":
-                stepper.set_lr(options.lr * (1 + math.cos(math.pi * stepper.steps / steps)) / 2)
-            total += stepper.step(batch)
+        total = torch.zeros((), device=loop.samples.y.device)
+        for number, batch in enumerate(loop.epoch(), start=1):
+            stepper.set_rate(_rate(options, stepper.batches, per_epoch))
+            total += stepper.step(batch, loss, last=number == per_epoch, after_step=after_step)
+        stepper.flush(after_step)
         _check_finite(total, task, f"epoch {epoch + 1}")  # one synchronisation an epoch
         task.progress(f"epoch {epoch + 1}/{options.epochs}")
 
 
 def _fit_micro_batch(
-    module: nn.Module,
-    samples: Samples,
-    task: Task,
-    loss: Callable[[Samples], Tensor],
-    memory: Samples | None,
+    loop: _Loop, stepper: Stepper, loss: Callable[[Samples], Tensor], after_step: Callable[[], None] | None
 ) -> None:
-    options = task.training
-    if task.stepper is None:
-        task.stepper = Stepper(module, task, loss)
-    task.updates_due += len(samples) * options.updates_per_sample
-    total = torch.zeros((), device=samples.y.device)
-    while task.updates_due >= 1:
-        task.updates_due -= 1
-        batch, room = samples, options.batch_size - len(samples)
-        if memory is not None and len(memory) and room > 0:
-            drawn = torch.randint(len(memory), (room,), generator=task.generator("rehearsal"))
-            batch = samples + memory[drawn.to(samples.y.device)]
-        total += task.stepper.step(batch)
-    _check_finite(total, task, "a micro-batch")
+    stepper.due += len(loop.samples) * loop.options.updates_per_sample
+    total = torch.zeros((), device=loop.samples.y.device)
+    while stepper.due >= 1:
+        stepper.due -= 1
+        total += stepper.step(loop.micro_batch(), loss, last=False, after_step=after_step)
+    _check_finite(total, loop.task, "a micro-batch")
 
 
-def _charge_only(
-    module: nn.Module, samples: Samples, task: Task, loss: Callable[[Samples], Tensor], memory: Samples | None
-) -> None:
-    """Charge what training would take, from one forward pass on as large a batch."""
-    options = task.training
-    everything = samples if memory is None else samples + memory
-    batch = everything[: options.batch_size] if not task.online or memory is not None else samples
-    batch = Samples(batch.x.clone(), batch.y.clone())  # with a storage of its own to measure
-    stepper = Stepper(module, task, loss)
-    with _charged_activations(task, stepper.parameters):
-        loss(batch)
-    weights = sum(map(_bytes, stepper.parameters))
-    moments = {"sgd": 1 if options.momentum else 0, "adam": 2}[options.optimizer]
-    steps = 4 * len(stepper.parameters) if options.optimizer == "adam" else 0  # Adam counts its steps in float32
-    task.charge("gradients", weights)
-    task.charge("optimizer", moments * weights + steps)
-    task.charge("batch", _bytes(batch.x) + _bytes(batch.y))
+class _Loop:
+    """Makes the batches of one call: new samples, those drawn from the memory beside them, views."""
 
+    def __init__(
+        self,
+        samples: Samples,
+        memory: Samples | None,
+        mix: Mix,
+        views: int,
+        options: Training,
+        task: Task,
+        name: str,
+    ) -> None:
+        self.samples, self.mix, self.views, self.options, self.task = samples, mix, views, options, task
+        self.memory = None if memory is None or not len(memory) else _marked(memory, True)
+        if self.memory is not None:
+            self.samples = _marked(samples, False)
+        if self.memory is not None and mix == "joint" and not task.online:
+            self.samples, self.memory = self.samples + self.memory, None
+        self.augmentation: Augmentation | None = augmentation_of(options.augmentation)
+        suffix = "" if name == "main" else f"/{name}"
+        self.order, self.draws, self.changes = (
+            task.generator(purpose + suffix) for purpose in ("batches", "rehearsal", "augmentation")
+        )
 
-class Stepper:
-    """An optimizer that counts its steps and, on the first, charges what training takes."""
+    @property
+    def batches_per_epoch(self) -> int:
+        return math.ceil(len(self.samples) / self.options.batch_size)
 
-    def __init__(self, module: nn.Module, task: Task, loss: Callable[[Samples], Tensor]) -> None:
-        options = task.training
-        self.task, self.loss, self.steps = task, loss, 0
-        self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.optimizer: torch.optim.Optimizer
-        if options.optimizer == "sgd":
-            self.optimizer = torch.optim.SGD(
-                self.parameters, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay
-            )
+    def first(self) -> Iterator[Samples]:
+        """Yield one batch as large as any, if there is one."""
+        if self.task.online:
+            yield self.micro_batch()
         else:
-            self.optimizer = torch.optim.Adam(self.parameters, lr=options.lr, weight_decay=options.weight_decay)
+            for batch in self.samples.batches(self.options.batch_size):
+                yield self._prepared(self._with_memory(batch))
+                return
 
-    def set_lr(self, lr: float) -> None:
-        """Set the learning rate of the next step."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+    def epoch(self) -> Iterator[Samples]:
+        """Yield the batches of one pass over the samples."""
+        for batch in self.samples.batches(self.options.batch_size, self.order):
+            if len(batch) == 1 < len(self.samples):
+                continue  # batch norm cannot normalise a lone sample; the next permutation places it elsewhere
+            yield self._prepared(self._with_memory(batch))
 
-    def step(self, batch: Samples) -> Tensor:
-        """Take one step; return the detached loss."""
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.steps == 0:  # the first batch is as large as any, so measuring it is enough
-            with _charged_activations(self.task, self.parameters):
-                value = self.loss(batch)
+    def micro_batch(self) -> Samples:
+        """Return the micro-batch with what is rehearsed beside it."""
+        return self._prepared(self._with_memory(self.samples))
+
+    def _with_memory(self, batch: Samples) -> Samples:
+        if self.memory is None:
+            return batch
+        if self.mix == "joint":
+            count = max(self.options.batch_size - len(batch), 0)
         else:
-            value = self.loss(batch)
-        value.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        if self.steps == 0:
-            _charge(self.task, self.parameters, self.optimizer, batch)
-        self.steps += 1
-        return value.detach()
+            count = len(batch) if self.mix == "balanced" else int(self.mix)
+        if not count:
+            return batch
+        drawn = torch.randint(len(self.memory), (count,), generator=self.draws)
+        return batch + self.memory[drawn.to(batch.y.device)]
+
+    def _prepared(self, batch: Samples) -> Samples:
+        if self.augmentation is None and self.views == 1:
+            return batch
+        repeated = batch.repeated(self.views)
+        if self.augmentation is None:
+            return repeated
+        x = views_of(batch.x, self.augmentation, self.changes, self.views)
+        return Samples(x, repeated.y, repeated.columns)
+
+
+def _marked(samples: Samples, rehearsed: bool) -> Samples:
+    mark = torch.full((len(samples),), rehearsed, device=samples.y.device)
+    return samples.with_columns(rehearsed=mark)
+
+
+def _rate(options: Training, batches: int, per_epoch: int) -> float:
+    """Return the factor of the learning rate for the next batch, after so many batches."""
+    warm, whole = options.warmup * per_epoch, options.epochs * per_epoch
+    if batches < warm:
+        return (batches + 1) / math.ceil(warm)
+    if options.schedule == "cosine":
+        return (1 + math.cos(math.pi * (batches - warm) / max(whole - warm, 1))) / 2
+    if options.schedule == "milestones":
+        passed = sum(batches >= milestone * per_epoch for milestone in options.milestones or ())
+        return float(options.decay**passed)
+    return 1.0
 
 
 def _check_finite(total: Tensor, task: Task, where: str) -> None:
@@ -174,31 +222,3 @@ def _check_finite(total: Tensor, task: Task, where: str) -> None:
             f"the training loss is {float(total)} in {where} of experience {task.index + 1}; "
             f"training.lr is {task.training.lr}, a smaller one may help"
         )
-
-
-def _charge(task: Task, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer, batch: Samples) -> None:
-    state = [v for s in optimizer.state.values() for v in s.values() if isinstance(v, Tensor)]
-    task.charge("gradients", sum(_bytes(p.grad) for p in parameters if p.grad is not None))
-    task.charge("optimizer", sum(map(_bytes, state)))
-    task.charge("batch", _bytes(batch.x) + _bytes(batch.y))
-
-
-@contextmanager
-def _charged_activations(task: Task, parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Measure what autograd saves for the backward pass, each storage once, parameters excluded."""
-    own = {p.untyped_storage().data_ptr() for p in parameters}
-    saved: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            saved[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        yield
-    task.charge("activations", sum(saved.values()))
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()

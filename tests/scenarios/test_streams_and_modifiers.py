@@ -12,7 +12,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from cl_engine.kinds.listing import options
 from cl_engine.kinds.problems import OptionError
+from cl_engine.kinds.registry import load
+from cl_engine.kinds.schema import schema
+from cl_engine.kinds.signature import describe
 from cl_engine.scenarios import KINDS, MODIFIERS
 from cl_engine.scenarios.composition import _load, compose
 from cl_engine.scenarios.plan import StreamPlan, exposure_order, targets_digest
@@ -57,7 +61,7 @@ CHANGES = {
 
 def made(stream: str, targets, seed=0, modifiers=None) -> StreamPlan:
     options = STREAMS[stream](len(targets), len(np.unique(targets)))
-    family = parts.load("streams", stream.partition(" ")[0])
+    family = load("streams", stream.partition(" ")[0])
     return compose(targets, family, options, modifiers or {}, seed, empty="keep")
 
 
@@ -182,7 +186,7 @@ def test_the_order_of_the_data_is_part_of_the_stream():
 @pytest.mark.parametrize("stream", ["class-incremental", "data-incremental", "linear-decay", "domain-incremental"])
 def test_the_order_inside_an_experience_is_uniform(stream):
     targets = np.repeat([0, 1], 5)
-    family = parts.load("streams", stream)
+    family = load("streams", stream)
     size = {"class-incremental": {"first": 2}, "linear-decay": {"tasks": 1, "experiences": 1}}
     options = size.get(stream, {"experiences": 1})
     places = [int(np.flatnonzero(family(targets, **options, seed=s).experience(0) == 3)[0]) for s in range(2000)]
@@ -193,19 +197,19 @@ def test_the_order_inside_an_experience_is_uniform(stream):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_stream_declares_its_options(kind):
-    family = parts.load("streams", kind)
-    assert parts.describe(family).endswith(".")
-    assert all(option.description for option in parts.options(family))
-    assert "seed" in {option.name for option in parts.options(family)}
-    assert parts.schema(family, kind)["properties"]["kind"] == {
+    family = load("streams", kind)
+    assert describe(family).endswith(".")
+    assert all(option.description for option in options(family))
+    assert "seed" in {option.name for option in options(family)}
+    assert schema(family, kind)["properties"]["kind"] == {
         "const": kind,
-        "description": parts.describe(family),
+        "description": describe(family),
     }
 
 
 @pytest.mark.parametrize("name", MODIFIERS)
 def test_every_modifier_declares_its_options(name):
     modifier = _load(name)
-    assert parts.describe(modifier).endswith(".")
-    assert all(option.description for option in parts.options(modifier))
-    assert "seed" in {option.name for option in parts.options(modifier)}
+    assert describe(modifier).endswith(".")
+    assert all(option.description for option in options(modifier))
+    assert "seed" in {option.name for option in options(modifier)}

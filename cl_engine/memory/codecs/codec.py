@@ -49,7 +49,9 @@ class Encoded(NamedTuple):
         sizes = self.sizes[index]
         if len(self.sizes) and self.sizes.min() == self.sizes.max():
             rows = self.flat.view(len(self.sizes), -1)
-            return Encoded(rows[index.to(self.flat.device)].flatten(), sizes)
+            if index.dtype == torch.bool:
+                index = index.nonzero().flatten()
+            return Encoded(rows.index_select(0, index.to(self.flat.device)).flatten(), sizes)
         if index.dtype == torch.bool:
             index = torch.nonzero(index).flatten()
         parts = torch.split(self.flat, self.sizes.tolist())

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from cl_engine.data.samples import Samples
+import torch
+from torch import Tensor, nn
+
+from cl_engine.data.samples import Samples, rows_at
 from cl_engine.memory.budget import INT32_BYTES
 from cl_engine.memory.codecs.codec import Codec, Encoded
 from cl_engine.memory.held import Held
 
 
+class Column(NamedTuple):
+    """A row-aligned column that is stored beside the samples.
+
+    Attributes:
+        kind: what the ledger calls it, such as ``logits``.
+        shape: shape of one row; where it is ``[C]`` and later rows are wider, earlier ones are filled up with 0.
+        dtype: type of its values.
+    """
+
+    kind: str
+    shape: tuple[int, ...] = ()
+    dtype: torch.dtype = torch.float32
+
+
 class EncodedSamples(Held):
     """Encoded samples (kind ``exemplars``), their int32 ``labels``, and ``offsets`` where sizes vary.
+
+    Further columns are held under their own kinds.
 
     Where all samples take the same room, ``x`` is ``[N, ...]`` in the codec's type and there are no offsets.
     Otherwise ``x`` is uint8, one sample after the other, and ``offsets`` tells where each ends: int32, or int64
@@ -23,12 +42,13 @@ class EncodedSamples(Held):
     y: Tensor
     offsets: Tensor
 
-    def __init__(self, shape: tuple[int, ...], codec: Codec) -> None:
+    def __init__(self, shape: tuple[int, ...], codec: Codec, columns: Mapping[str, Column] | None = None) -> None:
         """Start empty.
 
         Args:
             shape: shape of one sample before it is encoded.
             codec: how samples are stored.
+            columns: what else of each sample is stored, by name.
 
         Raises:
             OptionError: the codec cannot take such samples.
@@ -42,14 +62,48 @@ class EncodedSamples(Held):
         self.hold("y", torch.empty(0, dtype=torch.int32), kind="labels")
         if self.sizes_vary:
             self.hold("offsets", torch.empty(0, dtype=torch.int32), kind="offsets")
+        self.column_kinds = {name: column.kind for name, column in (columns or {}).items()}
+        for name, column in (columns or {}).items():
+            self.hold(_held_name(name), torch.empty(0, *column.shape, dtype=column.dtype), kind=column.kind)
 
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self.y)
 
     def samples(self) -> Samples:
-        """Return the samples, decoded."""
-        return Samples(self.decoded(self.encoded()), self.y.long())
+        """Return the samples, decoded, with their columns."""
+        return Samples(self.decoded(self.encoded()), self.y.long(), self.columns())
+
+    def take(self, index: Tensor) -> Samples:
+        """Return the samples at ``index``, int64, decoded; only these are."""
+        columns = {name: rows_at(column, index) for name, column in self.columns().items()}
+        x = self.decoded(self.encoded().take(index.cpu()))
+        return Samples(x, rows_at(self.y, index).long(), columns)
+
+    def columns(self) -> dict[str, Tensor]:
+        """Return the stored columns by name, each ``[N, ...]``."""
+        return {name: self.get_buffer(_held_name(name)) for name in self.column_kinds}
+
+    def column_bytes(self, new: Samples) -> dict[str, int]:
+        """Return the bytes of one row of each column, by kind, once ``new`` samples have joined."""
+        sizes: dict[str, int] = {}
+        for name, joined in self._joined_columns(new, torch.zeros(0, dtype=torch.int64)).items():
+            each = joined.element_size() * joined.shape[1:].numel()
+            sizes[self.column_kinds[name]] = sizes.get(self.column_kinds[name], 0) + each
+        return sizes
+
+    def _joined_columns(self, new: Samples, index: Tensor) -> dict[str, Tensor]:
+        """Return the rows at ``index`` of each held column followed by that of ``new``."""
+        joined = {}
+        for name, held in self.columns().items():
+            if name not in new.columns:
+                raise ValueError(f"the samples lack the column {name!r} that this memory stores")
+            arriving = new.columns[name].to(held.device, held.dtype)
+            if arriving.ndim == 2 == held.ndim:  # classes came since: their entries were 0 before
+                width = max(held.shape[1], arriving.shape[1])
+                held, arriving = (nn.functional.pad(c, (0, width - c.shape[1])) for c in (held, arriving))
+            joined[name] = rows_at(torch.cat([held, arriving]), index.to(held.device))
+        return joined
 
     def encoded(self) -> Encoded:
         """Return the samples as they are held."""
@@ -62,8 +116,10 @@ class EncodedSamples(Held):
         """Decode samples of this memory to ``[N, *shape]``."""
         return self.codec.decode(encoded.flat, encoded.offsets, self.shape)
 
-    def replace(self, encoded: Encoded, labels: Tensor) -> None:
-        """Hold other samples instead; ``labels`` are int64 ``[N]``."""
+    def replace(self, encoded: Encoded, labels: Tensor, columns: Mapping[str, Tensor] | None = None) -> None:
+        """Hold other samples instead; ``labels`` are int64 ``[N]``, ``columns`` all that are declared."""
+        for name, column in (columns or {}).items():
+            setattr(self, _held_name(name), column)
         device = self.y.device
         self.y = labels.int().to(device)
         if self.sizes_vary:
@@ -71,3 +127,13 @@ class EncodedSamples(Held):
             self.x, self.offsets = encoded.flat, encoded.offsets[1:].to(device, dtype)
         else:
             self.x = encoded.flat.view(self.x.dtype).view(-1, *self.x.shape[1:])
+
+
+def per_sample_kinds(module: nn.Module) -> frozenset[str]:
+    """Return the kinds of all columns that memories within ``module`` store beside their samples."""
+    memories = (part for part in module.modules() if isinstance(part, EncodedSamples))
+    return frozenset(kind for memory in memories for kind in memory.column_kinds.values())
+
+
+def _held_name(column: str) -> str:
+    return f"column_{column}"

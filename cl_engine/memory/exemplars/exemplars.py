@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from cl_engine.data.samples import Samples
+from cl_engine.data.samples import Samples, rows_at
 from cl_engine.memory.codecs.codec import Codec, Encoded
-from cl_engine.memory.exemplars.encoded import EncodedSamples
+from cl_engine.memory.codecs.raw import Raw
+from cl_engine.memory.exemplars.class_means import class_means
+from cl_engine.memory.exemplars.encoded import Column, EncodedSamples
 from cl_engine.memory.exemplars.quota import Limits
 from cl_engine.memory.exemplars.selection import BY_FEATURES, first, newest_keys, uniform_keys
 
@@ -21,7 +23,7 @@ Preferred = Callable[[Tensor], Tensor]  # counts [groups] -> the preferred candi
 PROBE = 32  # samples that are encoded for a first idea of their size
 
 
-class ExemplarMemory(EncodedSamples):
+class Exemplars(EncodedSamples):
     """Encoded samples that were chosen, and how many were delivered where that matters (kind ``statistics``).
 
     Selections:
@@ -39,9 +41,15 @@ class ExemplarMemory(EncodedSamples):
 
     seen: Tensor
 
-    def __init__(self, selection: Selection, shape: tuple[int, ...], codec: Codec) -> None:
-        """Start empty; see :class:`EncodedSamples`."""
-        super().__init__(shape, codec)
+    def __init__(
+        self,
+        selection: Selection = "random",
+        shape: tuple[int, ...] = (),
+        codec: Codec | None = None,
+        columns: Mapping[str, Column] | None = None,
+    ) -> None:
+        """Start empty; see :class:`EncodedSamples`.  Without a codec samples are stored as they are."""
+        super().__init__(shape, codec or Raw(), columns)
         self.selection = selection
         # Samples delivered so far: of everything (reservoir), of each class (the other uniform ones).
         self.hold("seen", torch.zeros(1 if selection == "reservoir" else 0, dtype=torch.int64))
@@ -75,7 +83,37 @@ class ExemplarMemory(EncodedSamples):
         else:
             preferred = partial(first, group, newest_keys(len(labels), len(self)))
         chosen, encoded = self._choose(group, available, preferred, new, limits)
-        self.replace(encoded, labels[chosen])
+        self.replace(encoded, labels[chosen], self._joined_columns(new, chosen))
+
+    def sample(self, count: int, generator: torch.Generator, balanced: bool = False) -> Samples:
+        """Draw ``count`` exemplars with replacement, uniformly; ``balanced``: a class first, then one of its own.
+
+        Args:
+            count: how many; none are drawn from an empty memory.
+            generator: a CPU generator.
+            balanced: whether each class that has exemplars is as likely as any other.
+        """
+        if not len(self):
+            return self.take(torch.zeros(0, dtype=torch.int64, device=self.y.device))
+        drawn = torch.randint(len(self), (count,), generator=generator)
+        if balanced:  # exemplars are stored class by class, except in a reservoir
+            order = self.y.cpu().argsort(stable=True)
+            lengths = torch.bincount(self.y.cpu())
+            starts, present = lengths.cumsum(0) - lengths, lengths.nonzero().flatten()
+            classes = present[torch.randint(len(present), (count,), generator=generator)]
+            place = (torch.rand(count, generator=generator, dtype=torch.float64) * lengths[classes]).long()
+            drawn = order[starts[classes] + place]
+        return self.take(drawn.to(self.y.device))
+
+    def class_means(self, features: Callable[[Tensor], Tensor], classes: int) -> Tensor:
+        """Return the normalised mean of each class's exemplars, ``[classes, D]``; see :func:`class_means`.
+
+        Args:
+            features: maps samples ``[N, ...]`` to features ``[N, D]``.
+            classes: rows of the result; a class without exemplars has a row of zeros.
+        """
+        kept = self.samples()
+        return class_means(features(kept.x), kept.y, classes)
 
     def _by_features(self, group: Tensor, new: Samples, features: Callable[[Tensor], Tensor]) -> Preferred:
         """Herding or nearest-mean of the classes that came; the others keep their order."""
@@ -105,7 +143,7 @@ class ExemplarMemory(EncodedSamples):
     ) -> tuple[Tensor, Encoded]:
         """Return the candidates to hold, class by class, and their bytes."""
         each = self.codec.bytes_per_sample(self.shape)
-        beside = limits.room.beside(offsets=self.sizes_vary) if limits.room else 0
+        beside = limits.room.beside(self.sizes_vary, self.column_bytes(new)) if limits.room else 0
         if each is not None:
             chosen = preferred(limits.counts(available, each + beside))
             return chosen, self._candidates(chosen, new)
@@ -129,6 +167,6 @@ class ExemplarMemory(EncodedSamples):
         """Return the encoded candidates at ``index``: exemplars as they are held, new samples encoded now."""
         held = len(self)
         fresh = index >= held
-        arriving = new.x[(index[fresh] - held).to(new.x.device)]
+        arriving = rows_at(new.x, (index[fresh] - held).to(new.x.device))
         both = self.encoded().take(index[~fresh]).join(self.codec.encode(arriving))
         return both.take(torch.where(fresh, int((~fresh).sum()) + fresh.cumsum(0), (~fresh).cumsum(0)) - 1)

@@ -47,7 +47,7 @@ def herding(features: Tensor, count: int) -> Tensor:
     return picks
 
 
-def nearest_mean(features: Tensor, count: int) -> Tensor:
+def nearest_to_mean(features: Tensor, count: int) -> Tensor:
     """Return the indices of the ``count`` samples nearest to the class mean, nearest first.
 
     MEMO's text (Zhou et al., ICLR 2023, appendix D.3); its code herds.  Features are L2-normalised as there.
@@ -69,7 +69,7 @@ def _normalised(features: Tensor) -> Tensor:
     return v / (lengths + 1e-8)
 
 
-BY_FEATURES: dict[str, Callable[[Tensor, int], Tensor]] = {"herding": herding, "nearest-mean": nearest_mean}
+BY_FEATURES: dict[str, Callable[[Tensor, int], Tensor]] = {"herding": herding, "nearest-mean": nearest_to_mean}
 
 
 def uniform_keys(group: Tensor, held: int, seen: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Finetune: the lower reference."""
+"""Finetune: the lower reference, and the frame of every method that trains a network by gradient descent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from cl_engine.training.loop import fit
 
 
 class Finetune(Strategy):
-    """Train on each experience as it comes, with cross-entropy over all seen classes; forgets the earlier ones."""
+    """Train on each experience as it comes, with cross-entropy over all seen classes; forgets the earlier ones.
+
+    A method that differs overrides what differs: :meth:`build` the network, :meth:`extend` it, the :meth:`loss`.
+    """
 
     network: Network
 
@@ -24,18 +27,28 @@ class Finetune(Strategy):
         self.backbone = backbone
 
     def begin(self, task: Task) -> None:
-        """Build the network for the first experience; grow its head for the new classes."""
+        """Build the network for the first experience; extend it for the new classes."""
+        self.label_smoothing = task.training.label_smoothing
         if task.index == 0:
-            self.network = Network(self.backbone, task.shape, task.generator("backbone"), task.device)
+            self.network = self.build(task)
+        self.extend(task)
+
+    def build(self, task: Task) -> Network:
+        """Return the network of the first experience."""
+        generator = task.generator("backbone")
+        return Network(self.backbone, task.shape, generator, task.device, task.normalisation)
+
+    def extend(self, task: Task) -> None:
+        """Add rows for the new classes to the head."""
         self.network.head.grow(task.seen_classes, task.generator("head"))
 
     def learn(self, task: Task, samples: Samples) -> None:
-        """Minimise the cross-entropy of the experience's samples."""
+        """Minimise the loss of the experience's samples."""
         fit(self.network, samples, task, self.loss)
 
     def loss(self, batch: Samples) -> Tensor:
         """Mean cross-entropy over the batch, a scalar."""
-        return F.cross_entropy(self.network(batch.x), batch.y)
+        return F.cross_entropy(self.network(batch.x), batch.y, label_smoothing=self.label_smoothing)
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from cl_engine.data.samples import Samples, sample_dtype
-from cl_engine.models.network import Network
 from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
@@ -23,8 +22,9 @@ class Joint(Finetune):
 
     def begin(self, task: Task) -> None:
         """Start with no data; a fresh network of the right size for each experience."""
-        self.network = Network(self.backbone, task.shape, task.generator("backbone"), task.device)
-        self.network.head.grow(task.seen_classes, task.generator("head"))
+        self.label_smoothing = task.training.label_smoothing
+        self.network = self.build(task)
+        self.extend(task)
         if task.index == 0:
             dtype = sample_dtype(task.shape)
             self.hold("x", torch.empty(0, *task.shape, dtype=dtype, device=task.device), kind="exemplars")

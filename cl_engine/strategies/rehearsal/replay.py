@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cl_engine.data.samples import Samples
 from cl_engine.kinds.problems import OptionError
 from cl_engine.memory.codecs.codec import CodecOption, build_codec
-from cl_engine.memory.exemplars.exemplars import ExemplarMemory, Selection
+from cl_engine.memory.exemplars import Exemplars, Selection
 from cl_engine.memory.exemplars.quota import Limits, Quota
 from cl_engine.memory.exemplars.selection import BY_FEATURES
 from cl_engine.models.backbone import BackboneOption
@@ -63,12 +63,12 @@ class Replay(Finetune):
                     raise OptionError(option, "a reservoir has no classes; allowed: `total`, or another selection")
 
     def begin(self, task: Task) -> None:
-        """Grow the head; start with an empty exemplar memory."""
+        """Build and extend the network; start with an empty exemplar memory."""
         super().begin(task)
         if task.index == 0:
             codec = build_codec(self.codec, frozen=self.network.frozen)
             shape = (self.network.backbone.features,) if codec.of_features else task.shape
-            self.memory = ExemplarMemory(self.selection, shape, codec).to(task.device)
+            self.memory = Exemplars(self.selection, shape, codec).to(task.device)
         self.memory.grow(task.seen_classes)
 
     def learn(self, task: Task, samples: Samples) -> None:
@@ -78,16 +78,20 @@ class Replay(Finetune):
         exemplars = self.memory.samples()
         if exemplars.x.data_ptr() != self.memory.x.data_ptr():  # raw ones are used where they are held
             task.charge("decoded exemplars", exemplars.x.numel() * exemplars.x.element_size())
-        fit(self.network, samples, task, self.loss, memory=exemplars)
+        self.train_on(task, samples, exemplars)
         if task.dry and self.memory.sizes_vary and self.selection in BY_FEATURES:
             self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
         features = _as_they_are if self._on_features else self.features
         self.memory.update(samples, self._limits(task), task.generator("exemplars"), features)
 
+    def train_on(self, task: Task, samples: Samples, exemplars: Samples) -> None:
+        """Minimise the loss of samples and exemplars together."""
+        fit(self.network, samples, task, self.loss, memory=exemplars)
+
     def loss(self, batch: Samples) -> Tensor:
         """Mean cross-entropy over the batch, a scalar."""
         scores = self.network.head(batch.x) if self._on_features else self.network(batch.x)
-        return F.cross_entropy(scores, batch.y)
+        return F.cross_entropy(scores, batch.y, label_smoothing=self.label_smoothing)
 
     @property
     def _on_features(self) -> bool:

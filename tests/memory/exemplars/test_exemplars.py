@@ -12,7 +12,7 @@ from torch import nn
 from cl_engine.data.samples import Samples
 from cl_engine.memory.budget import Budget, MemoryOptions
 from cl_engine.memory.codecs.codec import build_codec
-from cl_engine.memory.exemplars.exemplars import ExemplarMemory
+from cl_engine.memory.exemplars import Exemplars
 from cl_engine.memory.exemplars.quota import Limits
 from cl_engine.memory.ledger import held_bytes, ledger
 
@@ -135,7 +135,7 @@ def check_counts(config, memory, room, candidates, classes):
 def test_no_boundary_is_over_its_budget_nor_short_of_it(config):
     generator = torch.Generator().manual_seed(config["seed"])
     codec = build_codec(config["codec"], frozen=True)
-    model = Model(ExemplarMemory(config["selection"], config["shape"], codec))
+    model = Model(Exemplars(config["selection"], config["shape"], codec))
     raw = math.prod(config["shape"]) * (1 if len(config["shape"]) == 3 else 4)
     budget = Budget.from_options(MemoryOptions(config["budget"], config["policy"]), raw)
     classes = 0
@@ -170,7 +170,7 @@ def test_no_boundary_is_over_its_budget_nor_short_of_it(config):
 def test_no_sample_is_held_twice(selection):
     generator = torch.Generator().manual_seed(0)
     samples = draw_samples(generator, torch.randint(0, 3, (90,), generator=generator), (5,))
-    memory = ExemplarMemory(selection, (5,), build_codec("raw", frozen=False))
+    memory = Exemplars(selection, (5,), build_codec("raw", frozen=False))
     memory.grow(3)
     for part in samples.batches(8):
         memory.update(part, Limits(total=25), generator, flat)
@@ -181,10 +181,10 @@ def test_no_sample_is_held_twice(selection):
 def test_ledger_file_and_memory_are_one_number_and_the_state_goes_there_and_back(codec, tmp_path):
     generator = torch.Generator().manual_seed(0)
     samples = draw_samples(generator, torch.arange(4).repeat_interleave(20), (3, 16, 16))
-    memory = ExemplarMemory("herding", (3, 16, 16), build_codec(codec, frozen=False))
+    memory = Exemplars("herding", (3, 16, 16), build_codec(codec, frozen=False))
     memory.update(samples, Limits(total=30), generator, flat)
     save_file(memory.state_dict(), tmp_path / "a.safetensors")
-    again = ExemplarMemory("herding", (3, 16, 16), build_codec(codec, frozen=False))
+    again = Exemplars("herding", (3, 16, 16), build_codec(codec, frozen=False))
     again.load_state_dict(load_file(tmp_path / "a.safetensors"))
     assert torch.equal(again.samples().x, memory.samples().x)
     assert torch.equal(again.samples().y, memory.samples().y)
@@ -205,7 +205,7 @@ def test_ledger_file_and_memory_are_one_number_and_the_state_goes_there_and_back
 def test_a_class_with_fewer_samples_than_its_quota(quota):
     """8 slots, 3 classes, one of them with a single sample: 2 of the slots are wasted by the papers' quota alone."""
     y = torch.tensor([0] + [1] * 9 + [2] * 9)
-    memory = ExemplarMemory("herding", (4,), build_codec("raw", frozen=False))
+    memory = Exemplars("herding", (4,), build_codec("raw", frozen=False))
     samples = Samples(torch.randn(len(y), 4, generator=torch.Generator().manual_seed(0)), y)
     memory.update(samples, Limits(total=8, quota=quota, classes=3), torch.Generator(), flat)
     assert torch.bincount(memory.y).tolist() == ([1, 4, 3] if quota == "even" else [1, 2, 2])
@@ -213,7 +213,7 @@ def test_a_class_with_fewer_samples_than_its_quota(quota):
 
 def test_exemplars_shrink_to_the_prefix_when_classes_come():
     generator = torch.Generator().manual_seed(0)
-    memory = ExemplarMemory("herding", (4,), build_codec("raw", frozen=False))
+    memory = Exemplars("herding", (4,), build_codec("raw", frozen=False))
     memory.update(draw_samples(generator, torch.zeros(50).long(), (4,)), Limits(total=20), generator, flat)
     before = memory.x.clone()
     memory.update(draw_samples(generator, torch.ones(50).long(), (4,)), Limits(total=20), generator, flat)
@@ -227,7 +227,7 @@ def test_a_budget_in_exemplars_means_raw_bytes_so_a_smaller_codec_holds_more():
     assert room.bytes == 50 * (64 + 4)
     held = {}
     for codec in ("raw", "downsample"):
-        memory = ExemplarMemory("random", (1, 8, 8), build_codec(codec, frozen=False))
+        memory = Exemplars("random", (1, 8, 8), build_codec(codec, frozen=False))
         memory.grow(1)
         memory.update(samples, Limits(room=room), generator, flat)
         held[codec] = len(memory)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from cl_engine.data.samples import Samples
 from cl_engine.memory.budget import Room
 from cl_engine.memory.codecs.jpeg import Jpeg
-from cl_engine.memory.exemplars.exemplars import ExemplarMemory
+from cl_engine.memory.exemplars import Exemplars
 from cl_engine.memory.exemplars.quota import Limits, shares
 
 
@@ -63,7 +63,7 @@ def test_room_is_used_even_where_the_first_samples_are_larger_than_the_others():
     x[:40] = torch.randint(0, 256, (40, 3, 48, 48), generator=generator)
     sizes = Jpeg().encode(x).sizes
     assert sizes[0] > 3 * sizes[-1]
-    memory = ExemplarMemory("ring", (3, 48, 48), Jpeg())
+    memory = Exemplars("ring", (3, 48, 48), Jpeg())
     room = Room(300 * int(sizes[-1] + 8), "full")
     memory.update(Samples(x, torch.zeros(400).long()), Limits(room=room), generator, lambda x: x)
     assert len(memory) == 300

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.codecs.raw import Raw
-from cl_engine.memory.exemplars.exemplars import ExemplarMemory
+from cl_engine.memory.exemplars import Exemplars
 from cl_engine.memory.exemplars.quota import Limits
-from cl_engine.memory.exemplars.selection import herding, nearest_mean
+from cl_engine.memory.exemplars.selection import herding, nearest_to_mean
 
 
 def flat(x):
@@ -27,7 +27,7 @@ def numbered(y):
 
 def deliver(selection, y, limits, batch, seed=0, classes=None):
     """Return the memory after the labels ``y`` came in batches, classes known beforehand."""
-    memory = ExemplarMemory(selection, (1,), Raw())
+    memory = Exemplars(selection, (1,), Raw())
     memory.grow(classes or max(y) + 1)
     generator = torch.Generator().manual_seed(seed)
     everything = numbered(y)
@@ -76,7 +76,7 @@ def test_nearest_mean_sorts_by_distance(features, data):
     count = data.draw(st.integers(0, len(features)))
     v = torch.nn.functional.normalize(features.double(), dim=1, eps=1e-8)
     distance = (v - v.mean(0)).norm(dim=1)
-    picks = nearest_mean(features, count)
+    picks = nearest_to_mean(features, count)
     assert len(set(picks.tolist())) == count
     assert torch.allclose(distance[picks], distance.sort().values[:count], atol=1e-6)
 
@@ -84,8 +84,8 @@ def test_nearest_mean_sorts_by_distance(features, data):
 def test_greedy_herding_matches_the_mean_better_than_the_nearest_samples():
     features = torch.randn(500, 64, generator=torch.Generator().manual_seed(1))
     v = torch.nn.functional.normalize(features.double(), dim=1)
-    gap = {rule: (v[rule(features, 33)].mean(0) - v.mean(0)).norm() for rule in (herding, nearest_mean)}
-    assert gap[nearest_mean] > 5 * gap[herding]
+    gap = {rule: (v[rule(features, 33)].mean(0) - v.mean(0)).norm() for rule in (herding, nearest_to_mean)}
+    assert gap[nearest_to_mean] > 5 * gap[herding]
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
@@ -101,10 +101,10 @@ def test_ring_holds_the_newest_of_each_class(batch):
 @pytest.mark.parametrize("selection", ["herding", "nearest-mean"])
 def test_feature_rules_choose_among_exemplars_and_new_samples(selection, batch):
     """The micro-batch result against the rule applied by hand, step by step."""
-    rule = {"herding": herding, "nearest-mean": nearest_mean}[selection]
+    rule = {"herding": herding, "nearest-mean": nearest_to_mean}[selection]
     generator = torch.Generator().manual_seed(0)
     samples = Samples(torch.randn(60, 4, generator=generator), torch.randint(0, 3, (60,), generator=generator))
-    memory = ExemplarMemory(selection, (4,), Raw())
+    memory = Exemplars(selection, (4,), Raw())
     held = dict.fromkeys(range(3), samples.x[:0])
     for part in samples.batches(batch):
         memory.update(part, Limits(per_class=6), generator, flat)
@@ -189,7 +189,7 @@ def test_ten_thousand_classes_fill_the_slots():
     y = torch.randint(0, 10_000, (100_000,), generator=torch.Generator().manual_seed(0))
     samples = Samples(torch.zeros(len(y), 1), y)
     for selection in ("random", "class-balanced", "ring", "reservoir"):
-        memory = ExemplarMemory(selection, (1,), Raw())
+        memory = Exemplars(selection, (1,), Raw())
         memory.grow(10_000)
         memory.update(samples, Limits(total=20_000), torch.Generator().manual_seed(0), flat)
         assert len(memory) == 20_000

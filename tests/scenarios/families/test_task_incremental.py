@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cl_engine.kinds import validation
+from cl_engine.kinds.listing import options
 from cl_engine.kinds.problems import OptionError
+from cl_engine.kinds.signature import describe
+from cl_engine.kinds.validation import resolve
 from cl_engine.scenarios.families.class_incremental import class_incremental
 from cl_engine.scenarios.families.task_incremental import task_incremental
 from tests.scenarios.labels import label_arrays
@@ -23,9 +25,9 @@ def test_the_same_stream_as_class_incremental_with_known_tasks(targets, step, re
 
 
 def test_the_same_options_under_its_own_description():
-    assert parts.options(task_incremental) == parts.options(class_incremental)
-    assert parts.describe(task_incremental) != parts.describe(class_incremental)
-    assert validation.resolve("streams", {"kind": "task-incremental", "step": 5})["step"] == 5
+    assert options(task_incremental) == options(class_incremental)
+    assert describe(task_incremental) != describe(class_incremental)
+    assert resolve("streams", {"kind": "task-incremental", "step": 5})["step"] == 5
 
 
 def test_the_same_errors():

@@ -1,0 +1,75 @@
+"""The keys of a scenario file, with what each allows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from cl_engine.kinds.schema import schema
+from cl_engine.kinds.signature import Part, Section
+from cl_engine.memory.budget import MemoryOptions
+from cl_engine.scenarios.delivery import Protocol
+from cl_engine.terms.training import Training
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
+
+
+def _checked_every(value: str) -> str:
+    if value != "experience" and not re.fullmatch(r"[1-9][0-9]{0,14} samples", value):
+        raise ValueError(f"got {value!r}; allowed: experience, or a number of samples such as '1000 samples'")
+    return value
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """The `evaluate` section of a scenario."""
+
+    every: Annotated[
+        str,
+        AfterValidator(_checked_every),
+        Field(description="'experience', or in an online stream also every so many samples: '1000 samples'"),
+    ] = "experience"
+    protocol: Annotated[
+        Protocol,
+        Field(
+            description="with samples: at exact multiples (i-Blurry), or after the first micro-batch beyond one "
+            "(Si-Blurry and G-ACIL as released)"
+        ),
+    ] = "exact"
+
+    @property
+    def samples(self) -> int | None:
+        """Measure every so many delivered samples; None: only after experiences."""
+        return None if self.every == "experience" else int(self.every.split()[0])
+
+
+def keys(
+    *,
+    name: Annotated[
+        str | None, Field(pattern=rf"^{NAME}$", description="names the run directory (default: the file's name)")
+    ] = None,
+    data: Annotated[Any, Part("data"), Field(description="where the samples come from")],
+    stream: Annotated[Any, Part("streams"), Field(description="who comes when")] = "class-incremental",
+    strategy: Annotated[Any, Part("strategies"), Field(description="who learns")],
+    memory: Annotated[Any, Section(MemoryOptions), Field(description="what may be held")] = {},  # noqa: B006
+    training: Annotated[Any, Section(Training), Field(description="the training loop")] = {},  # noqa: B006
+    evaluate: Annotated[Any, Section(Evaluate), Field(description="when accuracy is measured")] = {},  # noqa: B006
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="root of every random draw")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: a GPU if there is one")] = "auto",
+    sweep: Annotated[
+        dict[str, list[Any]] | None, Field(description="key to list of values; only read by `cl-engine sweep`")
+    ] = None,
+) -> None:
+    """Name the keys of a scenario file; never called."""
+
+
+def scenario_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cl-engine scenario",
+        **schema(keys),
+    }

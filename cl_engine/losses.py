@@ -1,0 +1,316 @@
+"""The losses that continual-learning methods are built from: pure functions of tensors.
+
+Each returns a scalar of its inputs' type, float32 or float64, and raises ValueError for shapes, labels or options
+that it cannot take.  What comes from the old model (a teacher) is a constant: no gradient flows into it.  A mean
+over nothing is 0, so that an empty rehearsal batch or a first experience without old classes needs no branch.
+Weights (lambda, T squared, base temperatures) belong to the method and are not in here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def distillation(new: Tensor, old: Tensor, temperature: float = 2.0) -> Tensor:
+    """Return the cross-entropy of softened predictions: the mean over B of ``-sum_c q_c log p_c``.
+
+    ``q = softmax(old / T)``, ``p = softmax(new / T)`` (Hinton et al., 2015; LwF, Li and Hoiem, ECCV 2016).  No
+    factor T squared: multiply by it where a method has one.  At its minimum, new = old, it is the entropy of q.
+     A column that is -inf in both is left out.
+
+    Args:
+        new: logits ``[B, C]``; where the new model has more classes, its old columns.
+        old: logits ``[B, C]`` of the old model, a constant.
+        temperature: T, above 0.
+
+    >>> distillation(torch.zeros(3, 4), torch.zeros(3, 4))  # log 4
+    tensor(1.3863)
+    """
+    _same_shape(new, old, "[B, C]")
+    _positive("temperature", temperature)
+    q = (old.detach() / temperature).softmax(1)
+    log_p = (new / temperature).log_softmax(1)
+    return _mean(-(q * log_p.masked_fill(q == 0, 0)).sum(1))  # 0 log 0 is 0, not NaN
+
+
+def masked_cross_entropy(scores: Tensor, y: Tensor, allowed: Tensor) -> Tensor:
+    """Return the mean cross-entropy of a softmax over the allowed classes only.
+
+    ER-ACE (Caccia et al., ICLR 2022) allows the classes of the incoming batch, LwF those of the experience.  A
+    class that is not allowed gets no gradient at all.
+
+    Args:
+        scores: ``[B, C]``.
+        y: int64 ``[B]``.
+        allowed: bool, ``[C]`` for all samples or ``[B, C]`` for each.
+
+    Raises:
+        ValueError: a label is not allowed: its loss would be infinite.
+
+    >>> allowed = torch.tensor([True, False, True])
+    >>> masked_cross_entropy(torch.zeros(2, 3), torch.tensor([0, 2]), allowed)  # log 2
+    tensor(0.6931)
+    """
+    _matrix("scores", scores, "[B, C]")
+    _labels(y, *scores.shape)
+    if allowed.dtype != torch.bool or allowed.shape not in (scores.shape, scores.shape[1:]):
+        rows, classes = scores.shape
+        raise ValueError(f"allowed is {_described(allowed)}; allowed: bool [{classes}] or [{rows}, {classes}]")
+    mask = allowed.to(scores.device).expand_as(scores)
+    _no_label(y, ~mask.gather(1, y[:, None]).squeeze(1), "a class that is allowed for its sample")
+    return _cross_entropy(scores.masked_fill(~mask, -torch.inf), y)
+
+
+def balanced_softmax(scores: Tensor, y: Tensor, counts: Tensor) -> Tensor:
+    """Return the mean cross-entropy of ``scores + log counts``: frequent classes have to win by more.
+
+    Balanced softmax (Ren et al., NeurIPS 2020).  Only the ratios of the counts matter; equal counts give the plain
+    cross-entropy.  A class that was never counted takes no part and gets no gradient.
+
+    Args:
+        scores: ``[B, C]``.
+        y: int64 ``[B]``.
+        counts: ``[C]``, training samples of each class, 0 or more, of any number type.
+
+    Raises:
+        ValueError: a label whose count is 0: its loss would be infinite.
+
+    >>> balanced_softmax(torch.zeros(1, 2), torch.tensor([0]), torch.tensor([1, 3]))  # log 4
+    tensor(1.3863)
+    """
+    _matrix("scores", scores, "[B, C]")
+    _labels(y, *scores.shape)
+    if counts.shape != scores.shape[1:] or bool((counts < 0).any()):
+        raise ValueError(f"counts is {_described(counts)}; allowed: [{scores.shape[1]}], each 0 or more")
+    log_counts = counts.to(scores).log()
+    _no_label(y, log_counts[y] == -torch.inf, "a class with a count above 0")
+    return _cross_entropy(scores + log_counts, y)
+
+
+def supervised_contrastive(z: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """Return the mean over anchors i of ``-1/|P(i)| sum_{p in P(i)} log softmax_{a != i}(cos(z_i, z_a) / T)_p``.
+
+    Supervised contrastive loss (Khosla et al., NeurIPS 2020, L_out, the sum outside the logarithm); P(i) are
+    the other rows of i's class.  Released code multiplies it by T / 0.07, PRD's and Co2L's too; PRD's paper
+    sums over anchors.  A row without another of its class, or all alone, counts as an anchor of loss 0.
+
+    Args:
+        z: ``[N, D]``, all views of all samples, normalised in here.
+        y: int64 ``[N]``, a label for each row.
+        temperature: T, above 0.
+
+    >>> z = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    >>> supervised_contrastive(z, torch.tensor([0, 0, 1, 1]), temperature=1.0)  # log((e + 2) / e)
+    tensor(0.5514)
+    """
+    _matrix("z", z, "[N, D]")
+    _labels(y, len(z))
+    _positive("temperature", temperature)
+    z = F.normalize(z)
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    similar = (z @ z.T / temperature).masked_fill(itself, -torch.inf)
+    positive = (y[:, None] == y) & ~itself
+    log_p = similar.log_softmax(1).masked_fill(~positive, 0)  # a lone row's NaN and its gradient end in masks
+    return _mean(-log_p.sum(1) / positive.sum(1).clamp(min=1))
+
+
+def prototype_alignment(prototypes: Tensor, features: Tensor, y: Tensor) -> Tensor:
+    """Return the mean over N of ``1 - cos(prototypes[y], features)``: each prototype is drawn to its class.
+
+    The prototype loss of PRD (Asadi et al., ICML 2023), in [0, 2]; the paper writes -cos, which has the same
+    gradient.  Only prototypes of classes in ``y`` get a gradient, features get none.
+
+    Args:
+        prototypes: ``[C, D]``.
+        features: ``[N, D]``, a constant.
+        y: int64 ``[N]``.
+
+    >>> prototype_alignment(torch.eye(2), torch.tensor([[3.0, 0], [0, -1]]), torch.tensor([0, 1]))
+    tensor(1.)
+    """
+    _matrix("prototypes", prototypes, "[C, D]")
+    _matrix("features", features, "[N, D]")
+    _same_width("prototypes", prototypes, "features", features)
+    _labels(y, len(features), len(prototypes))
+    return _mean(1 - F.cosine_similarity(prototypes[y], features.detach(), dim=1))
+
+
+def relation_distillation(
+    new_features: Tensor,
+    new_prototypes: Tensor,
+    old_features: Tensor,
+    old_prototypes: Tensor,
+    temperature: float,
+    axis: Literal["samples", "prototypes"] = "samples",
+    direction: Literal["new_old", "old_new"] = "new_old",
+    normalise: bool = True,
+    reduction: Literal["sum", "mean"] = "sum",
+) -> Tensor:
+    """Return the divergence between how new and old model relate a batch to the prototypes of old classes.
+
+    The similarities ``[K, N]`` of prototypes and samples, over T, become distributions along ``axis``, one for each
+    line along the other axis; each new one is compared with its old one, and ``reduction`` is over all of them.
+    Gradients flow into the new features and the new prototypes.
+
+    PRD (Asadi et al., ICML 2023) as its paper defines it is the default: for every prototype a softmax over the
+    samples, KL(new || old), cosines, the sum over prototypes.  Its released code is ``axis="prototypes",
+    direction="old_new", normalise=False, reduction="mean"`` with T = 1, called for the classes of each earlier task
+    and summed; it is not the same loss.
+
+    Args:
+        new_features: ``[N, D]`` of the new model.
+        new_prototypes: ``[K, D]`` as they are now.
+        old_features: ``[N, D']`` of the old model for the same samples, a constant.
+        old_prototypes: ``[K, D']`` as they were, a constant.
+        temperature: T, above 0.
+        axis: what the softmax runs over.
+        direction: ``new_old`` is KL(new || old), ``old_new`` is KL(old || new).
+        normalise: divide features by their length; prototypes always are.
+        reduction: over prototypes if ``axis`` is samples, over samples if it is prototypes.
+
+    >>> features, prototypes = torch.eye(3), torch.tensor([[1.0, 0, 0]])
+    >>> relation_distillation(features, prototypes, features.roll(1, 0), prototypes, temperature=1.0)
+    tensor(0.3642)
+    """
+    for model, features, prototypes in (
+        ("new", new_features, new_prototypes),
+        ("old", old_features, old_prototypes),
+    ):
+        _matrix(f"{model}_features", features, "[N, D]")
+        _matrix(f"{model}_prototypes", prototypes, "[K, D]")
+        _same_width(f"{model}_features", features, f"{model}_prototypes", prototypes)
+    sizes = [(len(f), len(p)) for f, p in ((new_features, new_prototypes), (old_features, old_prototypes))]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"new has {sizes[0]} samples and prototypes, old {sizes[1]}; allowed: the same of both")
+    _positive("temperature", temperature)
+    _choice("axis", axis, ("samples", "prototypes"))
+    _choice("direction", direction, ("new_old", "old_new"))
+    _choice("reduction", reduction, ("sum", "mean"))
+
+    def log_relations(features: Tensor, prototypes: Tensor) -> Tensor:
+        similar = F.normalize(prototypes) @ (F.normalize(features) if normalise else features).T
+        lines = similar if axis == "samples" else similar.T
+        return (lines / temperature).log_softmax(1)
+
+    p = log_relations(new_features, new_prototypes)
+    q = log_relations(old_features.detach(), old_prototypes.detach())
+    if direction == "old_new":
+        p, q = q, p
+    divergences = F.kl_div(q, p, reduction="none", log_target=True).sum(1)  # KL(p || q)
+    return divergences.sum() if reduction == "sum" else _mean(divergences)
+
+
+def higher_order_compatibility(
+    new: Tensor,
+    old: Tensor,
+    y: Tensor,
+    inverse_temperature: float = 10.0,
+    denominator: Literal["released", "infonce"] = "released",
+) -> Tensor:
+    """Return the contrastive term of d-Simplex-HOC: the mean over i of ``-s_ii + log(d_i)``.
+
+    ``s_ij = mu cos(old_i, new_j)``: the old feature of a sample is the anchor, its new feature the positive, and
+    new features of other classes are negatives (Biondi et al., CVPR 2024).  ``d_i``, with R_i the sum of
+    ``exp(s_ij)`` over negatives j, is
+
+    - ``released``: ``n_i + R_i``, n_i the samples of i's class in the batch, i included.  The authors' code
+      multiplies similarities within a class by 0, so that each contributes exp(0); the value can be negative.
+    - ``infonce``: ``exp(s_ii) + R_i``, never negative.
+
+    Other samples of i's class get no gradient through i.  The full loss is ``lambda CE + (1 - lambda)`` times this,
+    with lambda = 0.1.
+
+    Args:
+        new: features ``[B, D]`` of the model in training, normalised in here.
+        old: features ``[B, D]`` of the previous model for the same samples, a constant, normalised in here.
+        y: int64 ``[B]``.
+        inverse_temperature: mu, above 0.
+        denominator: which d_i.
+
+    >>> higher_order_compatibility(torch.eye(2), torch.eye(2), torch.tensor([0, 1]), inverse_temperature=1.0)
+    tensor(-0.3069)
+    """
+    _same_shape(new, old, "[B, D]")
+    _labels(y, len(new))
+    _positive("inverse_temperature", inverse_temperature)
+    _choice("denominator", denominator, ("released", "infonce"))
+    s = inverse_temperature * F.normalize(old.detach()) @ F.normalize(new).T
+    same = y[:, None] == y
+    if denominator == "released":
+        contrast = s.masked_fill(same, 0)
+    else:
+        itself = torch.eye(len(s), dtype=torch.bool, device=s.device)
+        contrast = s.masked_fill(same & ~itself, -torch.inf)
+    return _mean(contrast.logsumexp(1) - s.diagonal())
+
+
+def feature_distillation(new: Tensor, old: Tensor) -> Tensor:
+    """Return the mean over B of ``1 - cos(new, old)``, in [0, 2]; no gradient into ``old``.
+
+    CL2R (Biondi et al., ACM TOMM 2023), there on the rehearsed half of a batch; LUCIR's less-forget constraint (Hou
+    et al., CVPR 2019) and PODNet's flat term.
+
+    Args:
+        new: features ``[B, D]``.
+        old: features ``[B, D]`` of the old model for the same samples, a constant.
+
+    >>> feature_distillation(torch.tensor([[2.0, 0], [0, 1]]), torch.tensor([[1.0, 0], [1, 0]]))
+    tensor(0.5000)
+    """
+    _same_shape(new, old, "[B, D]")
+    return _mean(1 - F.cosine_similarity(new, old.detach(), dim=1))
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.sum() / max(len(values), 1)
+
+
+def _cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
+    return F.cross_entropy(scores, y, reduction="sum") / max(len(y), 1)
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def _matrix(name: str, tensor: Tensor, allowed: str) -> None:
+    if tensor.ndim != 2 or not tensor.is_floating_point():
+        raise ValueError(f"{name} is {_described(tensor)}; allowed: floating point {allowed}")
+
+
+def _same_shape(new: Tensor, old: Tensor, allowed: str) -> None:
+    _matrix("new", new, allowed)
+    if new.shape != old.shape:
+        raise ValueError(f"new is {list(new.shape)} and old is {list(old.shape)}; allowed: the same {allowed}")
+
+
+def _same_width(name: str, tensor: Tensor, other_name: str, other: Tensor) -> None:
+    if tensor.shape[1] != other.shape[1]:
+        found = f"{name} is {list(tensor.shape)} and {other_name} is {list(other.shape)}"
+        raise ValueError(f"{found}; allowed: the same number of columns")
+
+
+def _labels(y: Tensor, rows: int, classes: int | None = None) -> None:
+    if y.shape != (rows,) or y.dtype != torch.int64:
+        raise ValueError(f"y is {_described(y)}; allowed: int64 [{rows}], a label for each row")
+    if classes is not None:
+        _no_label(y, (y < 0) | (y >= classes), f"0 to {classes - 1}" if classes else "none, there is no class")
+
+
+def _no_label(y: Tensor, wrong: Tensor, allowed: str) -> None:
+    if bool(wrong.any()):
+        raise ValueError(f"y holds the label {int(y[wrong][0])}; allowed: {allowed}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{name} is {value}; allowed: above 0")
+
+
+def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; allowed: {' or '.join(map(repr, allowed))}")

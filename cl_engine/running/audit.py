@@ -1,0 +1,94 @@
+"""``memory.audit: rebuild``: every experience is learned and evaluated by a strategy rebuilt from what was held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from cl_engine.data.samples import Samples
+from cl_engine.evaluation.prediction import predicted
+from cl_engine.memory.state import HeldState
+from cl_engine.running.learning import Learned, learn
+from cl_engine.scenarios.delivery import Delivery
+from cl_engine.strategies.rebuilding import Rebuilder
+
+Snapshot = Callable[[int, HeldState], None]
+
+
+class Audit(Protocol):
+    """Who learns and who predicts; nothing but what was held goes from one to the next."""
+
+    def learn(
+        self,
+        index: int,
+        held: HeldState | None,
+        samples: Samples,
+        delivery: Delivery,
+        snapshot: Snapshot,
+        progress: Callable[[str], None] | None,
+    ) -> Learned:
+        """Learn experience ``index``; see :func:`cl_engine.running.learning.learn`."""
+
+    def predictor(self, index: int, held: HeldState) -> Predictor:
+        """Return what predicts by what was held, during or after experience ``index``."""
+
+    def close(self) -> None:
+        """End what was started for the run."""
+
+
+class Predictor(Protocol):
+    """Maps test samples ``[N, ...]`` to scores, batch by batch."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks of the strategy so far."""
+
+    def __call__(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield scores ``[B, classes seen]``."""
+
+
+class RebuildAudit:
+    """Learns and predicts in this process, each with an object of its own."""
+
+    def __init__(self, rebuilder: Rebuilder) -> None:
+        self.rebuilder = rebuilder
+
+    def learn(
+        self,
+        index: int,
+        held: HeldState | None,
+        samples: Samples,
+        delivery: Delivery,
+        snapshot: Snapshot,
+        progress: Callable[[str], None] | None,
+    ) -> Learned:
+        """Learn experience ``index``; see :func:`cl_engine.running.learning.learn`."""
+        return learn(self.rebuilder, index, held, samples, delivery, snapshot, progress)
+
+    def predictor(self, index: int, held: HeldState) -> RebuiltPredictor:
+        """Return a strategy rebuilt as it stands after experience ``index``."""
+        return RebuiltPredictor(self.rebuilder, index, held)
+
+    def close(self) -> None:
+        """End what was started for the run: nothing."""
+
+
+class RebuiltPredictor:
+    """Predicts with a rebuilt strategy, which is thrown away afterwards."""
+
+    def __init__(self, rebuilder: Rebuilder, index: int, held: HeldState) -> None:
+        self.strategy = rebuilder.rebuilt(index + 1, held)
+        self.columns = rebuilder.terms.exposures[index].seen_classes
+        self.device = torch.device(rebuilder.terms.device)
+
+    def __call__(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield scores ``[B, classes seen]``."""
+        return predicted(self.strategy, x, self.columns, self.device)
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks of the strategy so far."""
+        return [str(note) for note in self.strategy.notes]

@@ -1,0 +1,188 @@
+"""One optimizer: steps, and what they take while they are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cl_engine.data.samples import Samples
+from cl_engine.terms.charges import bytes_of
+from cl_engine.terms.task import Task
+from cl_engine.terms.training import Training
+
+MOMENTS = {"sgd": 1, "adam": 2, "adamw": 2}  # tensors as large as a parameter that an optimizer keeps
+
+
+class Stepper:
+    """An optimizer that charges what training takes, whenever a batch is larger than any before.
+
+    Args:
+        module: what is trained.
+        task: whom it is charged to.
+        options: optimizer and precision.
+        groups: parameter groups, or None for all that takes a gradient.
+
+    Attributes:
+        batches: how many batches were seen.
+        due: steps that delivered samples have earned and that were not taken yet; online only.
+    """
+
+    def __init__(
+        self, module: nn.Module, task: Task, options: Training, groups: Sequence[Mapping[str, Any]] | None
+    ) -> None:
+        self.task, self.options = task, options
+        self.batches, self.due = 0, 0.0
+        self._largest, self._waiting = 0, 0
+        self._groups = _trained(module, groups)
+        self.parameters = [p for group in self._groups for p in group["params"]]
+        self.optimizer = _optimizer(self._groups, options, task.device)
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        self._channels_last = _wants_channels_last(module, options, task)
+        if self._channels_last:
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._loss_of: dict[Callable[[Samples], Tensor], Callable[[Samples], Tensor]] = {}
+
+    def trains(self, module: nn.Module, groups: Sequence[Mapping[str, Any]] | None) -> bool:
+        """Tell whether these are the parameters that it trains."""
+        asked = [id(p) for group in _trained(module, groups) for p in group["params"]]
+        return asked == [id(p) for p in self.parameters]
+
+    def set_rate(self, factor: float) -> None:
+        """Set the learning rates of the next step to a share of what they are at the start."""
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+
+    def step(
+        self,
+        batch: Samples,
+        loss: Callable[[Samples], Tensor],
+        *,
+        last: bool = False,
+        after_step: Callable[[], None] | None = None,
+    ) -> Tensor:
+        """Take a step, or with ``accumulate`` a part of one; return the detached loss.
+
+        Args:
+            batch: what the loss is of.
+            loss: maps a batch to a scalar.
+            last: whether no further batch of this epoch follows.
+            after_step: called after a step of the optimizer.
+        """
+        if not self._waiting:
+            self.optimizer.zero_grad(set_to_none=True)
+        value = self._backward(batch, loss)
+        self.batches += 1
+        self._waiting += 1
+        if self._waiting == self.options.accumulate or last:
+            self.flush(after_step)
+        return value.detach()
+
+    def flush(self, after_step: Callable[[], None] | None = None) -> None:
+        """Take the step that accumulated gradients wait for, if any."""
+        if not self._waiting:
+            return
+        if self._waiting > 1:
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad.div_(self._waiting)
+        if self.options.clip is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.options.clip)
+        self._waiting = 0
+        self.optimizer.step()
+        self.task.charge("optimizer", self._optimizer_bytes())
+        if after_step is not None:
+            after_step()
+
+    def measure(self, batch: Samples, loss: Callable[[Samples], Tensor]) -> None:
+        """Charge what a step on ``batch`` would take, without taking it."""
+        self._backward(batch, loss)
+        self.task.charge("optimizer", self._optimizer_bytes())
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _backward(self, batch: Samples, loss: Callable[[Samples], Tensor]) -> Tensor:
+        if self._channels_last and batch.x.ndim == 4:
+            x = batch.x.contiguous(memory_format=torch.channels_last)
+            batch = Samples(x, batch.y, batch.columns)
+        larger = len(batch) > self._largest
+        if larger:  # what is a view of a larger storage would be measured as that
+            self._largest, batch = len(batch), batch.clone()
+            self.task.charge("batch", bytes_of([batch.x, batch.y]))
+        if self.options.compile:
+            loss = self._loss_of.setdefault(loss, torch.compile(loss))
+        bf16 = torch.autocast(self.task.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
+        measured = _charged_activations(self.task, self.parameters) if larger else nullcontext()
+        with measured, bf16:
+            value = loss(batch)
+        value.backward()  # type: ignore[no-untyped-call]
+        if larger:
+            self.task.charge("gradients", bytes_of([p.grad for p in self.parameters]))
+        return value
+
+    def _optimizer_bytes(self) -> int:
+        """Bytes of the optimizer's state after a step on what has a gradient now."""
+        moved = [p for p in self.parameters if p.grad is not None]
+        kind = self.options.optimizer
+        without = kind == "sgd" and not any(group["momentum"] for group in self.optimizer.param_groups)
+        moments = 0 if without else MOMENTS[kind]
+        if kind == "sgd" and moments:
+            moved = [
+                p
+                for group in self.optimizer.param_groups
+                for p in group["params"]
+                if group["momentum"] and p.grad is not None
+            ]
+        counters = 0 if kind == "sgd" else 4 * len(moved)  # Adam counts its steps in float32
+        return moments * bytes_of(moved) + counters
+
+
+def _trained(module: nn.Module, groups: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """Return parameter groups that hold only what takes a gradient, without empty ones."""
+    asked = [{"params": module.parameters()}] if groups is None else groups
+    kept = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in asked]
+    return [group for group in kept if group["params"]] or [{"params": []}]
+
+
+def _optimizer(groups: list[dict[str, Any]], options: Training, device: torch.device) -> torch.optim.Optimizer:
+    if not groups[0]["params"]:
+        raise ValueError("nothing to train: no parameter takes a gradient; allowed: a module with one that does")
+    fused = True if device.type == "cuda" else None
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(
+            groups,
+            lr=options.lr,
+            momentum=options.momentum,
+            weight_decay=options.weight_decay,
+            nesterov=options.nesterov,
+            fused=fused,
+        )
+    kind = torch.optim.Adam if options.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=options.lr, weight_decay=options.weight_decay, fused=fused)
+
+
+def _wants_channels_last(module: nn.Module, options: Training, task: Task) -> bool:
+    if options.channels_last != "auto":
+        wanted = options.channels_last
+    else:
+        wanted = options.precision == "bf16" or task.device.type == "cuda"
+    return wanted and any(isinstance(part, nn.Conv2d) for part in module.modules())
+
+
+@contextmanager
+def _charged_activations(task: Task, parameters: list[nn.Parameter]) -> Iterator[None]:
+    """Measure what autograd saves for the backward pass, each storage once, parameters excluded."""
+    own = {p.untyped_storage().data_ptr() for p in parameters}
+    saved: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield
+    task.charge("activations", sum(saved.values()))
