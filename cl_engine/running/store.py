@@ -163,9 +163,12 @@ class RunDirectory:
         lines = self._lines(entry["experience"] + 1)
         try:
             records = [json.loads(line) for line in lines]
-            state = (self.path / STATE).read_bytes()
-        except (OSError, *DAMAGED):
-            raise ResumeError(f"{self.path / LINES}: holds lines that are no records; it is damaged") from None
+            fine = [record["experience"] for record in records] == [*range(entry["experience"] + 1)]
+        except DAMAGED:
+            fine = False
+        if not fine:
+            raise ResumeError(f"{self.path / LINES}: holds lines that are no records; it is damaged")
+        state = self._state()
         self._lines_so_far.update(b"".join(lines))
         self._replace(LINES, b"".join(lines))  # drops what was written after the last commit
         self._committed = entry
@@ -195,7 +198,7 @@ class RunDirectory:
 
     def _matching_entry(self) -> dict[str, Any]:
         """Return the newest checkpoint that the state and the lines on the disk are those of."""
-        index, digest = self._index(), self._state_digest()
+        index, digest = self._index(), hashlib.sha256(self._state()).hexdigest()
         entries = [entry for entry in index if entry["sha256"] == digest]
         if not entries:
             raise ResumeError(f"{self.path / STATE}: does not match its checksum; it is damaged or foreign")
@@ -219,9 +222,9 @@ class RunDirectory:
     def _lines_digest(self, count: int) -> str:
         return hashlib.sha256(b"".join(self._lines(count))).hexdigest()
 
-    def _state_digest(self) -> str:
+    def _state(self) -> bytes:
         try:
-            return _file_digest(self.path / STATE)
+            return (self.path / STATE).read_bytes()
         except OSError as error:
             raise ResumeError(f"{self.path / STATE}: cannot be read: {error.strerror}") from None
 
@@ -252,14 +255,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _lock(path: Path) -> int:
