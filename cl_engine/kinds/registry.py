@@ -1,8 +1,8 @@
 """The registered kinds of every package, and how a name becomes the thing it names.
 
 Only the module of a kind that is asked for gets imported.  A scenario file may name a part of the user's own, but
-only one that is what it stands for: that is checked before anything is called, so that no file can run a program
-which merely happens to be installed.
+only one that is what it stands for.  That is checked before anything is called, so a file cannot call whatever
+function happens to be installed; it can have a module imported, which runs what stands at its top level.
 """
 
 from __future__ import annotations
