@@ -7,7 +7,6 @@ survives; samples of other experiences and all test labels stay in the parent.
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 import tempfile
@@ -22,20 +21,19 @@ from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.errors import EngineError, known_errors
-from cl_engine.evaluation.prediction import BATCH, checked, predicted
+from cl_engine.evaluation.prediction import BATCH, checked
 from cl_engine.kinds.problems import one_line
-from cl_engine.kinds.registry import load, spelled
+from cl_engine.kinds.registry import spelled
 from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Snapshot
-from cl_engine.running.learning import Learned, learn
+from cl_engine.running.job import GIVEN, HELD, JOB, MADE, OUTCOME
+from cl_engine.running.learning import Learned
 from cl_engine.running.server import Server
 from cl_engine.running.store import writing
 from cl_engine.scenarios.delivery import Delivery
 from cl_engine.strategies.rebuilding import Rebuilder
 from cl_engine.terms.charges import Charges
-from cl_engine.terms.terms import Terms
 
-JOB, HELD, GIVEN, MADE, OUTCOME = "job.json", "held.safetensors", "given.safetensors", "made.safetensors", "out"
 LARGEST_OUTCOME = 1 << 24  # bytes of plain data that a child may answer with
 
 
@@ -173,53 +171,3 @@ class _Job:
             shutil.rmtree(self.work, ignore_errors=True)
             raise known_errors().get(outcome["error"], ProcessError)(str(outcome["message"]))
         return outcome
-
-
-def do_job(work: Path) -> None:
-    """Do the job of a folder; called in the child."""
-    job = json.loads((work / JOB).read_text())
-    torch.set_num_threads(job["threads"])
-    try:
-        outcome = {"learn": _learn, "predict": _predict}[job["do"]](work, job)
-    except EngineError as error:
-        outcome = {"error": type(error).__name__, "message": str(error)}
-    with writing(work):
-        (work / OUTCOME).write_text(json.dumps(outcome))
-
-
-def _learn(work: Path, job: dict[str, Any]) -> dict[str, Any]:
-    rebuilder, index = _rebuilder(job), job["index"]
-    delivery = Delivery(tuple(job["stops"]), frozenset(job["evaluate"]))
-    given, held = load_file(work / GIVEN), _held(work, rebuilder, index)
-    learned = learn(
-        rebuilder, index, held, Samples(given["x"], given["y"]), delivery, functools.partial(_write, work)
-    )
-    with writing(work):
-        (work / MADE).write_bytes(learned.held.data)
-    return {"transient": learned.transient, "notes": learned.notes}
-
-
-def _predict(work: Path, job: dict[str, Any]) -> dict[str, Any]:
-    rebuilder, index = _rebuilder(job), job["index"]
-    strategy = rebuilder.rebuilt(index + 1, _held(work, rebuilder, index + 1))
-    columns, device = rebuilder.terms.exposures[index].seen_classes, torch.device(rebuilder.terms.device)
-    scores = torch.cat([s.cpu() for s in predicted(strategy, load_file(work / GIVEN)["x"], columns, device)])
-    with writing(work):
-        save_file({"scores": scores.contiguous()}, work / MADE)
-    return {"transient": {}, "notes": [str(note) for note in strategy.notes]}
-
-
-def _rebuilder(job: dict[str, Any]) -> Rebuilder:
-    strategy_class = load("strategies", job["strategy"])
-    return Rebuilder(strategy_class, job["options"], Terms.from_json(job["terms"]))  # type: ignore[arg-type]
-
-
-def _held(work: Path, rebuilder: Rebuilder, experiences: int) -> HeldState | None:
-    if not (work / HELD).exists():
-        return None
-    return HeldState.read((work / HELD).read_bytes(), rebuilder.signature(experiences))
-
-
-def _write(work: Path, stop: int, held: HeldState) -> None:
-    with writing(work):
-        (work / f"{stop}.safetensors").write_bytes(held.data)

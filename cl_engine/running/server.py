@@ -107,7 +107,7 @@ def _end_as(folder: str, inherited: tuple[int, ...]) -> None:
             os.close(descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(folder)
-        from cl_engine.running.isolated import do_job
+        from cl_engine.running.job import do_job
 
         do_job(Path(folder))
         status = 0
@@ -121,7 +121,7 @@ def _end_as(folder: str, inherited: tuple[int, ...]) -> None:
 
 def _preload() -> None:
 
-    import cl_engine.running.isolated  # noqa: F401
+    import cl_engine.running.job  # noqa: F401
 
 
 if __name__ == "__main__":

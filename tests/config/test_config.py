@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cl_engine.cli.app import _status
-from cl_engine.config.scenario import ConfigError, Scenario, scenario_schema
+from cl_engine.config.keys import scenario_schema
+from cl_engine.config.scenario import ConfigError, Scenario
 from cl_engine.scenarios.shipped import FOLDER, shipped
 
 GOOD = """\

@@ -5,7 +5,7 @@ import pytest
 import cl_engine
 import cl_engine.running.isolated
 from cl_engine import MemoryContractError
-from cl_engine.evaluation.accuracy import ContractError
+from cl_engine.evaluation.prediction import ContractError
 from cl_engine.running.learning import hold
 from tests import hiding
 
