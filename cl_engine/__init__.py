@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from cl_engine.config.scenario import ConfigError, Scenario
     from cl_engine.data.samples import DataSet, Samples
     from cl_engine.engine import MemoryContractError, run
+    from cl_engine.running.loading import load
     from cl_engine.running.record import RunRecord
     from cl_engine.strategies.strategy import Strategy
     from cl_engine.terms.task import Task
 
 _HOMES = {
     "run": "cl_engine.engine",
+    "load": "cl_engine.running.loading",
     "MemoryContractError": "cl_engine.engine",
     "RunRecord": "cl_engine.running.record",
     "Scenario": "cl_engine.config.scenario",
@@ -37,6 +39,7 @@ __all__ = [
     "Scenario",
     "Strategy",
     "Task",
+    "load",
     "run",
 ]
 __version__ = "0.1.0"

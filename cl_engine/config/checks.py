@@ -14,6 +14,7 @@ from cl_engine.config.document import Document
 from cl_engine.config.identity import data_identity
 from cl_engine.config.keys import Evaluate, keys
 from cl_engine.data.samples import DataError, DataSource, Labels, sample_dtype
+from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.problems import OptionError, Problem, Problems, one_line, shown
 from cl_engine.kinds.registry import load
 from cl_engine.kinds.signature import options_model
@@ -209,6 +210,8 @@ class blaming:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, EngineError) and not isinstance(error, InputError):
+            return  # it names the strategy's breach itself, and has an exit status of its own
         if isinstance(error, Problems):
             raise Problems([Problem((*self.where, *p.where), p.what, p.at_key) for p in error.problems]) from None
         if isinstance(error, OptionError):

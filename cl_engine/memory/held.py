@@ -23,7 +23,7 @@ def unholdable(name: str, tensor: object) -> str | None:
     if not all(NAME.fullmatch(part) for part in name.split(".")):
         return "its name is no plain one; allowed: letters, digits, _, - and /, not beginning with __"
     if not isinstance(tensor, Tensor):
-        return f"it is {type(tensor).__name__}; allowed: tensors"
+        return f"it is {type(tensor).__name__}; allowed: dense tensors"
     if type(tensor) not in (Tensor, nn.Parameter):
         return f"it is a {type(tensor).__name__}; allowed: plain tensors and parameters, no subclass"
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.dtype not in DTYPES:

@@ -137,7 +137,7 @@ def restore(module: nn.Module, held: HeldState, signature: Signature, device: to
     """
     packed = held.tensors
     late = _structure(packed)
-    _check_announced(packed, signature, late)
+    _check_announced(packed, signature, late, type(module).__name__ + ".")
     packed.pop(STRUCTURE, None)
     tensors = unpack(packed, {name: declared.dtype for name, declared in signature.declared.items()})
     try:
@@ -186,7 +186,9 @@ def _structure(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     return late
 
 
-def _check_announced(tensors: Mapping[str, Tensor], signature: Signature, late: Mapping[str, Any]) -> None:
+def _check_announced(
+    tensors: Mapping[str, Tensor], signature: Signature, late: Mapping[str, Any], of: str = ""
+) -> None:
     """Refuse a tensor whose name, type or shape was neither declared by ``begin`` nor charged as structure."""
     dtypes = {name: declared.dtype for name, declared in signature.declared.items()}
     for name, tensor in unpack(tensors, dtypes).items():
@@ -195,7 +197,7 @@ def _check_announced(tensors: Mapping[str, Tensor], signature: Signature, late: 
             continue
         made = "nothing" if declared is None else f"{declared.dtype} {list(declared.shape)}"
         raise MemoryContractError(
-            f"begin() does not rebuild what is held: {name} is {tensor.dtype} {list(tensor.shape)}, where it makes "
+            f"{of}begin() does not rebuild what is held: {name} is {tensor.dtype} {list(tensor.shape)}, where it makes "
             f"{made}; allowed: state that begin() creates, or that hold() declares"
         )
 

@@ -63,7 +63,9 @@ def test_held_tensors_may_change_size_and_load_back():
 
 def test_sparse_tensors_are_refused():
     part = Part()
-    part.hold("kept", torch.eye(3).to_sparse())
+    with pytest.raises(ValueError, match="sparse"):
+        part.hold("kept", torch.eye(3).to_sparse())
+    part.register_buffer("kept", torch.eye(3).to_sparse())
     with pytest.raises(MemoryContractError, match="sparse"):
         ledger(part)
 

@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from cl_engine.strategies.finetune import Finetune
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -17,6 +16,7 @@ from cl_engine.models.heads import CosineHead, Head, SimplexHead
 from cl_engine.models.network import Head as HeadOfNetwork
 from cl_engine.models.network import Network
 from cl_engine.models.simplex import simplex
+from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.testing import check_strategy
 
 

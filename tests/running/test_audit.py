@@ -6,7 +6,7 @@ import cl_engine
 import cl_engine.running.isolated
 from cl_engine import MemoryContractError
 from cl_engine.evaluation.prediction import ContractError
-from cl_engine.running.learning import hold
+from cl_engine.memory.state import Signature, hold
 from tests import hiding
 
 BASE = {
@@ -58,7 +58,7 @@ def test_state_declared_late_is_held_and_charged():
     record = cl_engine.run({**BASE, "strategy": hiding.DeclaresLate})
     assert record.accuracy["seen"][-1] > 0.95
     kinds = {e["kind"]: e["bytes"] for e in record.memory["entries"][-1]}
-    said = b'{"known": "exemplars", "labels": "labels"}'
+    said = b'{"known": ["exemplars", "float32", 1442, 64], "labels": ["labels", "int64", 1442]}'
     assert kinds == {"exemplars": 1442 * 64 * 4, "labels": 1442 * 8, "structure": len(said)}
 
 
@@ -80,7 +80,7 @@ def test_shapes_options_and_types(strategy):
 def test_the_ledger_and_the_checkpoint_come_from_one_state():
     strategy = hiding.TwoFaced()
     for _ in range(4):
-        held = hold(strategy, frozenset())
+        held = hold(strategy, Signature({}))
         assert sum(e.bytes for e in held.entries) == sum(
             t.numel() * t.element_size() for t in held.tensors.values()
         )

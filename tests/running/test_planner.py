@@ -106,15 +106,12 @@ def test_a_budget_aligned_to_der_leaves_the_papers_exemplars(backbone, exemplars
             "memory": {"policy": "paper", "budget": {"aligned_to": "der-expandable", "backbone": backbone}},
         }
     )
-    from cl_engine.config.scenario import recipe_of
     from cl_engine.memory.ledger import ledger
-    from cl_engine.running.learning import begin, rebuild
 
-    recipe = recipe_of(scenario)
-    strategy = rebuild(recipe, 0)
-    begin(strategy, recipe.task(0))
-    assert recipe.task(0).exemplar_slots(strategy) == exemplars
-    assert recipe.budget.exemplars(ledger(strategy)) == exemplars
+    terms = scenario.terms()
+    strategy = scenario.rebuilder(terms).begun(1)
+    assert terms.task(0).exemplar_slots(strategy) == exemplars
+    assert terms.budget.exemplars(ledger(strategy)) == exemplars
 
 
 def test_aligned_at_every_stage_nobody_is_ahead():
@@ -178,7 +175,7 @@ def test_int8_keeps_every_row_within_half_a_step():
     assert sum(t.numel() * t.element_size() for t in packed.values()) == sum(
         e.bytes for e in packed_entries(entries, "int8")
     )
-    back = unpack(packed, packed_entries(entries, "int8"), "int8")
+    back = unpack(packed, {name: tensor.dtype for name, tensor in module.state_dict().items()})
     weight = module.state_dict()["0.weight"]
     step = weight.flatten(1).abs().amax(1) / 127
     assert ((back["0.weight"] - weight).abs().flatten(1) <= step[:, None] / 2 + 1e-7).all()

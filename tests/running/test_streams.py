@@ -8,10 +8,8 @@ import torch
 from sklearn.linear_model import Ridge
 
 import cl_engine
-from cl_engine.config.scenario import ConfigError, Scenario, recipe_of
+from cl_engine.config.scenario import ConfigError, Scenario
 from cl_engine.data.digits import Digits
-from cl_engine.running.learning import rebuild
-from cl_engine.running.store import RunDirectory
 from cl_engine.running.stream import Stream
 from cl_engine.scenarios import KINDS
 from cl_engine.strategies.references.finetune import Finetune
@@ -58,11 +56,8 @@ def weights(tmp_path, stream, number):
     """Return the final G-ACIL weights with the columns in the order of the labels."""
     scenario = Scenario.load({"data": "digits", "stream": stream, "strategy": {"kind": "g-acil", "width": 150}})
     record = cl_engine.run(scenario, out=tmp_path / str(number))
-    store = RunDirectory(record.directory, scenario.identity)
-    held, _ = store.resume()
-    store.close()
-    learned = rebuild(recipe_of(scenario), len(scenario.plan), held)
-    columns = torch.from_numpy(np.argsort(Stream(scenario).order))
+    learned = cl_engine.load(record.directory)
+    columns = torch.from_numpy(np.argsort(Stream(scenario, scenario.terms()).order))
     return learned.weights()[:, columns], learned
 
 

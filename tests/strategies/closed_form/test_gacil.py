@@ -10,14 +10,16 @@ from sklearn.linear_model import Ridge
 import cl_engine
 from cl_engine.data.digits import Digits
 from cl_engine.data.samples import Samples
-from cl_engine.running.learning import HeldState, Recipe, hold, learn, rebuild
+from cl_engine.memory.state import HeldState, hold
+from cl_engine.running.learning import learn
+from cl_engine.scenarios.exposure import Exposure
 from cl_engine.strategies.closed_form.gacil import GACIL
-from cl_engine.terms.task import Exposure
-from cl_engine.training.loop import Training
+from cl_engine.strategies.rebuilding import Rebuilder
+from cl_engine.terms.terms import Terms
 
 
 def recipe(exposures, shape=(1, 8, 8), **options):
-    return Recipe(GACIL, options, exposures, shape, Training(), torch.device("cpu"), seed=5)
+    return Rebuilder(GACIL, options, Terms(tuple(exposures), shape, seed=5))
 
 
 def joint_ridge(strategy, x, y, gamma, classes):
@@ -41,14 +43,9 @@ def test_any_class_order_and_step_equals_joint_ridge(tmp_path, first, step, orde
     scenario = cl_engine.Scenario.load({"data": "digits", "stream": stream, "strategy": strategy})
     record = cl_engine.run(scenario, out=tmp_path)
 
-    from cl_engine.config.scenario import recipe_of
-    from cl_engine.running.store import RunDirectory
     from cl_engine.scenarios.plan import class_ids, exposure_order
 
-    store = RunDirectory(record.directory, scenario.identity)
-    held, _ = store.resume()
-    store.close()
-    learned = rebuild(recipe_of(scenario), len(scenario.plan), held)
+    learned = cl_engine.load(record.directory)
     data = Digits().load()
     ids = torch.from_numpy(class_ids(data.train.y.numpy(), exposure_order(data.train.y.numpy(), scenario.plan)))
     assert relative(learned.weights(), joint_ridge(learned, data.train.x, ids, 0.1, 10)) < 1e-9
@@ -62,7 +59,7 @@ def test_any_batch_size_and_order_of_samples_equals_joint_ridge(batch, seed, gam
     shuffled = data[order]
     exposures = [Exposure(tuple(range(10)), tuple(range(10)), 10)]
     one = recipe(exposures, width=120, gamma=gamma)
-    strategy, task = rebuild(one, 0), one.task(0)
+    strategy, task = one.begun(0), one.terms.task(0)
     strategy.begin(task)
     for part in shuffled.batches(batch):  # as an online stream delivers it
         strategy.learn(task, part)
@@ -89,7 +86,7 @@ def test_classes_that_return_and_come_late_equal_joint_ridge():
     made, held = recipe(exposures, width=100), None
     for index, part in enumerate(parts):
         held = learn(made, index, held, part).held
-    strategy = rebuild(made, 4, held)
+    strategy = made.rebuilt(4, held)
     assert relative(strategy.weights(), joint_ridge(strategy, data.x, data.y, 0.1, 10)) < 1e-9
     assert strategy.counts.tolist() == torch.bincount(data.y).tolist()
 
@@ -99,16 +96,16 @@ def test_unseen_classes_are_never_predicted_even_if_all_scores_are_negative():
     made = recipe(exposures, shape=(3,), width=0)
     x = torch.tensor([[1.0, 0, 0]])
     held = learn(made, 0, None, Samples(x, torch.tensor([0]))).held
-    scores = rebuild(made, 1, held).predict(-5 * x)
+    scores = made.rebuilt(1, held).predict(-5 * x)
     assert scores.shape == (1, 1)
     assert scores.item() < 0
 
 
 def test_the_projection_is_regenerated_bit_for_bit_and_not_charged():
     made = recipe([Exposure((0,), (0,), 1)], width=30)
-    first, second = rebuild(made, 1), rebuild(made, 1)
+    first, second = made.begun(1), made.begun(1)
     assert torch.equal(first.projection, second.projection)
-    entry = next(e for e in hold(first, frozenset()).entries if e.name == "projection")
+    entry = next(e for e in hold(first, made.signature(1)).entries if e.name == "projection")
     assert (entry.kind, entry.bytes, entry.shape) == ("regenerable", 0, (64, 30))
     bound = 64**-0.5
     assert first.projection.abs().max() <= bound
@@ -117,7 +114,7 @@ def test_the_projection_is_regenerated_bit_for_bit_and_not_charged():
 
 def test_bytes_are_the_papers_formula():
     made = recipe([Exposure((0, 1), (0, 1), 2)], width=300)
-    tensors = hold(rebuild(made, 1), frozenset(rebuild(made, 1).state_dict())).tensors
+    tensors = hold(made.begun(1), made.signature(1)).tensors
     assert {n: t.numel() * t.element_size() for n, t in tensors.items()} == {
         "gram": 8 * 300**2,
         "cross": 8 * 300 * 2,
@@ -129,7 +126,7 @@ def test_an_ill_conditioned_system_raises_gamma_and_says_so():
     """Two identical huge features and next to no penalty."""
     made = recipe([Exposure((0, 1), (0, 1), 2)], shape=(2,), width=0, gamma=1e-12)
     x = torch.tensor([[1e6, 1e6], [2e6, 2e6]])
-    strategy = rebuild(made, 1, learn(made, 0, None, Samples(x, torch.tensor([0, 1]))).held)
+    strategy = made.rebuilt(1, learn(made, 0, None, Samples(x, torch.tensor([0, 1]))).held)
     assert torch.isfinite(strategy.predict(x)).all()
     assert any("gamma raised" in note for note in strategy.notes)
 
@@ -142,5 +139,5 @@ def test_scaling_the_features_is_scaling_gamma():
     for scale, gamma in ((1.0, 100.0), (10.0, 100.0 * 100)):
         made = recipe(exposures, shape=(64,), width=0, gamma=gamma)
         held: HeldState = learn(made, 0, None, Samples(x * scale, data.y)).held
-        scores.append(rebuild(made, 1, held).predict(x * scale))
+        scores.append(made.rebuilt(1, held).predict(x * scale))
     assert torch.allclose(scores[0], scores[1], atol=1e-8)

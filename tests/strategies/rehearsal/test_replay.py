@@ -10,8 +10,11 @@ from cl_engine.config.scenario import ConfigError, Scenario
 from cl_engine.data.samples import Samples
 from cl_engine.memory.budget import Budget, MemoryOptions
 from cl_engine.memory.codecs import KINDS
-from cl_engine.running.learning import Exposure, Recipe, learn
+from cl_engine.running.learning import learn
+from cl_engine.scenarios.exposure import Exposure
+from cl_engine.strategies.rebuilding import Rebuilder
 from cl_engine.strategies.rehearsal.replay import Replay
+from cl_engine.terms.terms import Terms
 from cl_engine.testing import check_strategy
 from cl_engine.training.loop import Training
 
@@ -49,23 +52,16 @@ def test_every_boundary_of_every_stream_is_within_its_budget(codec, selection, b
         new = tuple(c for c in classes if c >= seen)
         seen += len(new)
         exposures.append(Exposure(classes, new, seen))
-    recipe = Recipe(
-        Replay,
-        options,
-        exposures,
-        (1, 8, 8),
-        Training(epochs=1),
-        torch.device("cpu"),
-        seed,
-        Budget.from_options(MemoryOptions(budget, policy), 64),
-    )
+    limit = Budget.from_options(MemoryOptions(budget, policy), 64)
+    terms = Terms(tuple(exposures), (1, 8, 8), Training(epochs=1), seed=seed, budget=limit)
+    rebuilder = Rebuilder(Replay, options, terms)
     held = None
     for index, classes in enumerate(steps):
         n = 3 if micro else 30
         y = torch.tensor(classes)[torch.randint(0, len(classes), (n,), generator=generator)]
         x = torch.randint(0, 256, (n, 1, 8, 8), generator=generator).to(torch.uint8)
-        held = learn(recipe, index, held, Samples(x, y)).held
-        recipe.budget.enforce(held.entries, {}, index)
+        held = learn(rebuilder, index, held, Samples(x, y)).held
+        limit.enforce(held.entries, {}, index)
 
 
 FIVE = {"data": "digits", "training": {"epochs": 1}}
