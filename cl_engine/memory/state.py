@@ -197,8 +197,8 @@ def _check_announced(
             continue
         made = "nothing" if declared is None else f"{declared.dtype} {list(declared.shape)}"
         raise MemoryContractError(
-            f"{of}begin() does not rebuild what is held: {name} is {tensor.dtype} {list(tensor.shape)}, where it makes "
-            f"{made}; allowed: state that begin() creates, or that hold() declares"
+            f"{of}begin() does not rebuild what is held: {name} is {tensor.dtype} {list(tensor.shape)}, where it "
+            f"makes {made}; allowed: state that begin() creates, or that hold() declares"
         )
 
 

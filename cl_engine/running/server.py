@@ -3,8 +3,6 @@
 Each job runs in a child as fresh as a new process: the server never imports a strategy, computes nothing and has no
 second thread.  It reads the folder of a job from standard input and answers with the exit status of the child.
 Its environment and import path are those of its start, whatever jobs do; it ends when its standard input does.
-
-Started as ``python -m cl_engine.running.server PATHS`` with the import path as a JSON list.
 """
 
 from __future__ import annotations
@@ -20,6 +18,12 @@ import traceback
 from pathlib import Path
 
 
+# The import path is the parent's, in its order; PYTHONPATH would put a user's folder before what is installed.
+START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from cl_engine.running.server import serve; serve()"
+)
+
+
 class Server:
     """The parent's end: starts the server, sends it jobs.
 
@@ -29,10 +33,9 @@ class Server:
 
     def __init__(self, cwd: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cl_engine.running.server", json.dumps([p for p in sys.path if p])],
+            [sys.executable, "-c", START, json.dumps([p for p in sys.path if p])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             cwd=cwd,
             start_new_session=True,  # Ctrl-C reaches the parent alone, which ends the children
         )
@@ -64,6 +67,7 @@ class Server:
 
 def serve() -> None:
     """Read folders, fork, answer; the child's standard output becomes standard error."""
+    _preload()
     answers, woken, wake = os.dup(1), *os.pipe()
     os.dup2(2, 1)  # ours is kept for answers
     os.set_blocking(wake, False)
@@ -122,9 +126,3 @@ def _end_as(folder: str, inherited: tuple[int, ...]) -> None:
 def _preload() -> None:
 
     import cl_engine.running.job  # noqa: F401
-
-
-if __name__ == "__main__":
-    sys.path[:] = json.loads(sys.argv[1])
-    _preload()
-    serve()

@@ -21,6 +21,7 @@ class Finetune(Strategy):
     """
 
     network: Network
+    label_smoothing = 0.0
 
     def __init__(self, *, backbone: BackboneOption = "mlp") -> None:
         super().__init__()
