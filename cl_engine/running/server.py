@@ -17,11 +17,17 @@ import sys
 import traceback
 from pathlib import Path
 
-
-# The import path is the parent's, in its order; PYTHONPATH would put a user's folder before what is installed.
-START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from cl_engine.running.server import serve; serve()"
-)
+# This package first, so that nothing beside a user's file stands in its place; then the parent's import path.
+START = """
+import json, sys
+here, path = json.loads(sys.argv[1])
+sys.path.insert(0, here)
+from cl_engine.running.server import preload, serve
+preload()
+sys.path[:] = path
+serve()
+"""
+HERE = Path(__file__).parent.parent.parent
 
 
 class Server:
@@ -33,7 +39,7 @@ class Server:
 
     def __init__(self, cwd: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", START, json.dumps([p for p in sys.path if p])],
+            [sys.executable, "-c", START, json.dumps([str(HERE), [p for p in sys.path if p]])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=cwd,
@@ -67,7 +73,6 @@ class Server:
 
 def serve() -> None:
     """Read folders, fork, answer; the child's standard output becomes standard error."""
-    _preload()
     answers, woken, wake = os.dup(1), *os.pipe()
     os.dup2(2, 1)  # ours is kept for answers
     os.set_blocking(wake, False)
@@ -123,6 +128,7 @@ def _end_as(folder: str, inherited: tuple[int, ...]) -> None:
         os._exit(status)
 
 
-def _preload() -> None:
+def preload() -> None:
+    """Import what jobs need, before a user's folder is on the import path."""
 
     import cl_engine.running.job  # noqa: F401
