@@ -32,10 +32,9 @@ def load_scenario(file: str, overrides: list[str] | None) -> Scenario:
         ConfigError: anything is wrong with it.
     """
     from cl_engine.config.scenario import Scenario
-    from cl_engine.scenarios.shipped import find
 
     with contextlib.redirect_stdout(sys.stderr):  # a user's module may print when it is imported
-        return Scenario.load(find(file), overrides or [])
+        return Scenario.load(file, overrides or [])
 
 
 def show_version(wanted: bool) -> None:

@@ -26,6 +26,7 @@ from cl_engine.memory.alignment.reference import reference_bytes
 from cl_engine.memory.budget import SAMPLE_KINDS, Budget, MemoryOptions
 from cl_engine.scenarios.exposure import Exposure, exposures
 from cl_engine.scenarios.plan import StreamPlan
+from cl_engine.scenarios.shipped import find
 from cl_engine.strategies.rebuilding import Rebuilder
 from cl_engine.strategies.strategy import Strategy
 from cl_engine.terms.terms import Terms
@@ -68,8 +69,9 @@ class Scenario:
         """Read and check a scenario.
 
         Args:
-            scenario: a YAML file, the same keys as a mapping, or a scenario to change.  From Python, ``data`` may
-                be a data source or :class:`DataSet`, ``strategy`` a :class:`Strategy` class or object.
+            scenario: a YAML file, the name of a shipped one, the same keys as a mapping, or a scenario to change.
+                From Python, ``data`` may be a data source or :class:`DataSet`, ``strategy`` a :class:`Strategy`
+                class or object.
             overrides: assignments ``a.b=value``, as of ``--set``.
             changes: keys to replace; ``seed=1``, or ``**{"stream.step": 5}``.
 
@@ -204,7 +206,7 @@ class Scenario:
 
 def _path(scenario: str | Path) -> Path:
     try:
-        return Path(scenario)
+        return find(scenario) if isinstance(scenario, str) else Path(scenario)
     except TypeError:
         what = "allowed: the path of a scenario file, a mapping of its keys, or a Scenario"
         raise SourceError(f"scenario: got {shown(scenario)}; {what}") from None
