@@ -72,13 +72,15 @@ class GACIL(Strategy):
 
     def learn(self, task: Task, samples: Samples) -> None:
         """Add the samples to G, Q and the counts."""
+        rows = samples.x[:CHUNK]
+        projected = len(rows) * len(self.gram) * self.gram.element_size()
+        task.charge("batch", rows.numel() * rows.element_size() + projected)
         if task.dry:
             return  # the sums have their size already
         for batch in samples.batches(CHUNK):
             phi = self.features(batch.x)
             self.gram.addmm_(phi.T, phi)
             self.cross.index_add_(0, batch.y, phi)
-            task.charge("batch", batch.x.numel() * batch.x.element_size() + phi.numel() * phi.element_size())
         self.counts += torch.bincount(samples.y, minlength=len(self.counts))
         self._solved = None
 

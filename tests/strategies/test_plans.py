@@ -1,0 +1,30 @@
+"""Every strategy holds what its plan says, to the byte, offline and online, also where classes return."""
+
+import pytest
+
+import cl_engine
+from cl_engine.config.scenario import Scenario
+from cl_engine.kinds.registry import kinds
+from cl_engine.running.planner import plan_memory
+
+STREAMS = {
+    "offline": {"kind": "class-incremental", "step": 5},
+    "online": {"kind": "class-incremental", "step": 5, "delivery": "online", "micro_batch": 60},
+    "returning": {"kind": "si-blurry", "experiences": 3, "delivery": "online", "micro_batch": 60},
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("kind", kinds("strategies"))
+def test_what_is_held_is_what_was_planned(kind, stream):
+    scenario = {
+        "data": "digits",
+        "stream": STREAMS[stream],
+        "strategy": kind,
+        "training": {"epochs": 1, "updates_per_sample": 0.1},
+    }
+    plan, record = plan_memory(Scenario.load(scenario)), cl_engine.run(scenario)
+    assert [e["entries"] for e in plan["experiences"]] == record.memory["entries"]
+    last = plan["experiences"]
+    peak = {name: max(e["training"].get(name, 0) for e in last) for e in last for name in e["training"]}
+    assert peak == record.memory["training_peak"]
