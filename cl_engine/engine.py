@@ -15,7 +15,7 @@ from cl_engine.memory.ledger import MemoryContractError
 from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Audit, RebuildAudit
 from cl_engine.running.isolated import ProcessAudit
-from cl_engine.running.record import RunRecord, accuracy_facts, memory_facts, result_of
+from cl_engine.running.record import RunRecord, memory_facts, result_of
 from cl_engine.running.store import ResumeError, RunDirectory, writing
 from cl_engine.running.stream import Curve, Stream
 
@@ -111,11 +111,14 @@ def _run(
             if terms.budget is not None:
                 terms.budget.enforce(held.entries, learned.transient, index)
             predictor = audit.predictor(index, held)
-            counts = stream.evaluator(predictor, index, terms.exposures[index].seen_classes)
+            measured: dict[str, Any] = {}
+            for evaluator in stream.evaluators:
+                measured |= evaluator.facts(predictor, index, terms.exposures[index].seen_classes)
             total = time.perf_counter() - begun
             line = {
                 **stream.facts(index),
-                **accuracy_facts(counts, curve.points),
+                **measured,
+                "curve": curve.points,
                 **memory_facts(held.entries, learned.transient, scenario.memory.counted),
                 "notes": [*learned.notes, *dict.fromkeys(predictor.notes)],
                 "threads": torch.get_num_threads(),
@@ -128,7 +131,7 @@ def _run(
                 reporter.finished(line)
     finally:
         audit.close()
-    return result_of(scenario, terms, lines)
+    return result_of(scenario, terms, lines, stream.evaluators)
 
 
 def _keep_sources(scenario: Scenario, directory: Path) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
+from cl_engine.evaluation.evaluator import Predict
+from cl_engine.metrics import all_metrics, class_metrics
 from cl_engine.scenarios.transforms import apply
-
-Predict = Callable[[Tensor], Iterable[Tensor]]  # samples [N, ...] -> scores [B, columns], batch by batch
 
 
 class Counts(NamedTuple):
@@ -26,7 +27,7 @@ class Counts(NamedTuple):
     tested: Tensor
 
 
-class Evaluator:
+class Accuracy:
     """The test samples of a stream, and the groups that accuracy is told apart by.
 
     A stream with transforms has one group per experience: all exposed test samples under that experience's
@@ -38,6 +39,7 @@ class Evaluator:
         transforms: one per experience, or None.
         masked: whether a prediction is restricted to the classes of the sample's own group (task-incremental).
         device: where strategies live.
+        within: whether accuracy is measured within experiences too, so that the curve is of those points.
     """
 
     def __init__(
@@ -47,21 +49,43 @@ class Evaluator:
         transforms: Sequence[Mapping[str, Any]] | None,
         masked: bool,
         device: torch.device,
+        within: bool = False,
     ) -> None:
         self.test, self.transforms, self.device = test, transforms, device
+        self.groups, self.within = groups, within
         self.classes = sum(map(len, groups))
         self.group_of: Tensor | None = None
         if masked:
             numbers = [number for number, group in enumerate(groups) for _ in group]
             self.group_of = torch.tensor(numbers, device=device)  # ids ascend from group to group
 
-    def __call__(self, predict: Predict, experience: int, exposed: int) -> list[Counts]:
-        """Return the counts of each part of the test data that is exposed by now.
+    def facts(self, predict: Predict, experience: int, exposed: int) -> dict[str, Any]:
+        """Return ``correct`` and ``tested`` per transform and class id, and ``accuracy``; see :class:`Evaluator`.
 
-        Args:
-            predict: gives the scores of test samples, one column for each class that the strategy has grown for.
-            experience: the experience that goes on or has just ended.
-            exposed: classes exposed so far; only they are tested and predicted.
+        Only exposed classes are tested and predicted; ``accuracy`` is None before the first of them.
+        """
+        counts = self.counts(predict, experience, exposed)
+        correct = [c.correct.tolist() for c in counts]
+        tested = [c.tested.tolist() for c in counts]
+        accuracy = _ratio(sum(map(sum, correct)), sum(map(sum, tested)))
+        return {"correct": correct, "tested": tested, "accuracy": accuracy}
+
+    def summary(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return ``metrics``, and ``accuracy`` with ``seen``, ``matrix`` and ``curve``."""
+        seen = [line["accuracy"] for line in lines]
+        matrix = [self._row(line) for line in lines]
+        curve = [tuple(point) for line in lines for point in line["curve"]]
+        if not self.within:
+            delivered = itertools.accumulate(line["samples"] for line in lines)
+            curve = list(zip(delivered, seen, strict=True))
+        by_class = class_metrics([_recalls(line) for line in lines], [line["present"] for line in lines])
+        return {
+            "metrics": {**all_metrics(seen, matrix, curve), **by_class},
+            "accuracy": {"seen": seen, "matrix": matrix, "curve": [list(point) for point in curve]},
+        }
+
+    def counts(self, predict: Predict, experience: int, exposed: int) -> list[Counts]:
+        """Return the counts of each part of the test data that is exposed by now.
 
         Returns:
             One entry per transform seen so far, or a single one; none before the first class.
@@ -86,3 +110,23 @@ class Evaluator:
                 scores = scores.masked_fill(elsewhere, -torch.inf)
             correct += torch.bincount(y[scores.argmax(1) == y], minlength=self.classes)
         return Counts(correct.cpu(), torch.bincount(test.y, minlength=self.classes))
+
+    def _row(self, line: Mapping[str, Any]) -> list[float | None]:
+        """Return the accuracy on each group after one experience; None for groups that are not exposed yet."""
+        correct, tested = line["correct"], line["tested"]
+        if self.transforms is not None:
+            row = [_ratio(sum(c), sum(t)) for c, t in zip(correct, tested, strict=True)]
+            return row + [None] * (len(self.groups) - len(row))
+        if not correct:
+            return [None] * len(self.groups)
+        return [_ratio(sum(correct[0][c] for c in g), sum(tested[0][c] for c in g)) for g in self.groups]
+
+
+def _recalls(line: Mapping[str, Any]) -> list[float | None]:
+    """Return the accuracy of each class over all tested transforms; None for classes not exposed."""
+    columns = zip(zip(*line["correct"], strict=True), zip(*line["tested"], strict=True), strict=True)
+    return [_ratio(sum(c), sum(t)) for c, t in columns]
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -6,11 +6,59 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from cl_engine.errors import InputError
 
 FILE = "result.json"
+
+
+class AccuracyRecord(TypedDict):
+    """The key ``accuracy`` of a result; fractions.
+
+    Attributes:
+        seen: after each experience, on all classes exposed so far; None before the first.
+        matrix: row k: after experience k, on each group (see ``stream.groups``); None where not exposed.
+        curve: ``[samples delivered, accuracy]``.
+    """
+
+    seen: list[float | None]
+    matrix: list[list[float | None]]
+    curve: list[list[float | int | None]]
+
+
+class MemoryRecord(TypedDict):
+    """The key ``memory`` of a result; bytes, lists with one entry per experience.
+
+    Attributes:
+        policy: what the budget counts.
+        budget_bytes: the last limit, or None.
+        budget_scope: ``everything`` or ``exemplars``, or None.
+        limits: the limit after each experience, or None.
+        reference_bytes: what the method holds that the budget is aligned to, or None.
+        counted_bytes: under the scenario's policy.
+        held_bytes: everything.
+        paper_bytes: under the policy ``paper``.
+        max_held_bytes: the largest of ``held_bytes``.
+        mean_held_bytes: their mean.
+        training_peak_bytes: the largest sum of what existed only while an experience was learned.
+        training_peak: the largest of each by name.
+        entries: the ledger: kind, name, shape, dtype, bytes of each tensor.
+    """
+
+    policy: str | list[str]
+    budget_bytes: int | None
+    budget_scope: str | None
+    limits: list[int] | None
+    reference_bytes: list[int] | None
+    counted_bytes: list[int]
+    held_bytes: list[int]
+    paper_bytes: list[int]
+    max_held_bytes: int
+    mean_held_bytes: float
+    training_peak_bytes: int
+    training_peak: dict[str, int]
+    entries: list[list[dict[str, Any]]]
 
 
 class ResultError(InputError):

@@ -12,10 +12,9 @@ import torch
 
 import cl_engine
 from cl_engine.config.scenario import Scenario
-from cl_engine.evaluation.accuracy import Counts
+from cl_engine.evaluation.evaluator import Evaluator
 from cl_engine.memory.ledger import Entry, Policy, counted_bytes, held_bytes, policy_name
-from cl_engine.metrics import all_metrics, class_metrics
-from cl_engine.reports.result import read_result
+from cl_engine.reports.result import AccuracyRecord, MemoryRecord, read_result
 from cl_engine.terms.terms import Terms
 
 SCHEMA = 1
@@ -47,15 +46,15 @@ class RunRecord:
         return found
 
     @property
-    def accuracy(self) -> dict[str, Any]:
-        """``seen`` (A_1..A_T), ``matrix`` (after experience k on group j) and ``curve``."""
-        found: dict[str, Any] = self._result["accuracy"]
+    def accuracy(self) -> AccuracyRecord:
+        """Accuracy after each experience, on each group, and over delivered samples."""
+        found: AccuracyRecord = self._result["accuracy"]
         return found
 
     @property
-    def memory(self) -> dict[str, Any]:
+    def memory(self) -> MemoryRecord:
         """Bytes held after each experience, under both policies, with every entry."""
-        found: dict[str, Any] = self._result["memory"]
+        found: MemoryRecord = self._result["memory"]
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,18 +65,6 @@ class RunRecord:
         kind = self._result["config"]["strategy"]["kind"]
         accuracy, held = self.metrics["average_accuracy"], self.memory["max_held_bytes"]
         return f"<RunRecord {self._result['name']}: {kind}, average accuracy {accuracy}, {held} bytes at most>"
-
-
-def accuracy_facts(counts: Sequence[Counts], curve: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """Return what an experience's record says about accuracy; ``counts`` has one entry per tested transform."""
-    correct = [c.correct.tolist() for c in counts]
-    tested = [c.tested.tolist() for c in counts]
-    return {
-        "correct": correct,
-        "tested": tested,
-        "accuracy": _ratio(sum(map(sum, correct)), sum(map(sum, tested))),
-        "curve": [list(point) for point in curve],
-    }
 
 
 def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int], policy: Policy) -> dict[str, Any]:
@@ -91,14 +78,10 @@ def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int], policy:
     }
 
 
-def result_of(scenario: Scenario, terms: Terms, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def result_of(
+    scenario: Scenario, terms: Terms, lines: Sequence[dict[str, Any]], evaluators: Sequence[Evaluator]
+) -> dict[str, Any]:
     """Build the result from the records of all experiences."""
-    seen = [line["accuracy"] for line in lines]
-    matrix = [_row(line, [e.new_classes for e in terms.exposures], scenario.plan.transforms) for line in lines]
-    delivered = np.cumsum([line["samples"] for line in lines]).tolist()
-    curve = [tuple(point) for line in lines for point in line["curve"]]
-    if scenario.evaluate.samples is None:
-        curve = list(zip(delivered, seen, strict=True))
     held = [line["held_bytes"] for line in lines]
     budget = terms.budget
     return {
@@ -119,11 +102,7 @@ def result_of(scenario: Scenario, terms: Terms, lines: Sequence[dict[str, Any]])
             else "all classes, by the transform of an experience",
             "notes": list(scenario.plan.notes),
         },
-        "metrics": {
-            **all_metrics(seen, matrix, curve),
-            **class_metrics([_recalls(line) for line in lines], [line["present"] for line in lines]),
-        },
-        "accuracy": {"seen": seen, "matrix": matrix, "curve": [list(point) for point in curve]},
+        **{key: value for evaluator in evaluators for key, value in evaluator.summary(lines).items()},
         "memory": {
             "policy": scenario.memory.policy,
             "budget_bytes": None if budget is None else budget.bytes,
@@ -153,25 +132,6 @@ def result_of(scenario: Scenario, terms: Terms, lines: Sequence[dict[str, Any]])
     }
 
 
-def _row(
-    line: Mapping[str, Any], groups: Sequence[Sequence[int]], transforms: Sequence[object] | None
-) -> list[float | None]:
-    """Return the accuracy on each group after one experience; None for groups that are not exposed yet."""
-    correct, tested = line["correct"], line["tested"]
-    if transforms is not None:
-        row = [_ratio(sum(c), sum(t)) for c, t in zip(correct, tested, strict=True)]
-        return row + [None] * (len(groups) - len(row))
-    if not correct:
-        return [None] * len(groups)
-    return [_ratio(sum(correct[0][c] for c in g), sum(tested[0][c] for c in g)) for g in groups]
-
-
-def _recalls(line: Mapping[str, Any]) -> list[float | None]:
-    """Return the accuracy of each class over all tested transforms; None for classes not exposed."""
-    columns = zip(zip(*line["correct"], strict=True), zip(*line["tested"], strict=True), strict=True)
-    return [_ratio(sum(c), sum(t)) for c, t in columns]
-
-
 def _never_held(policy: Policy, lines: Sequence[dict[str, Any]]) -> list[str]:
     """Return a note on kinds that a policy names and nothing ever was."""
     if isinstance(policy, str):
@@ -186,7 +146,3 @@ def _never_held(policy: Policy, lines: Sequence[dict[str, Any]]) -> list[str]:
 
 def _transient(lines: Sequence[dict[str, Any]]) -> list[str]:
     return sorted({name for line in lines for name in line["transient"]})
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

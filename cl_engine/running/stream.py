@@ -10,11 +10,11 @@ import torch
 
 from cl_engine.config.scenario import Scenario
 from cl_engine.data.samples import Samples, rows_at
-from cl_engine.evaluation.accuracy import Evaluator
+from cl_engine.evaluation.accuracy import Accuracy
+from cl_engine.evaluation.evaluator import Evaluator
 from cl_engine.memory.state import HeldState
 from cl_engine.randomness import numpy_generator
 from cl_engine.running.audit import Predictor
-from cl_engine.running.record import accuracy_facts
 from cl_engine.scenarios.delivery import deliveries
 from cl_engine.scenarios.plan import class_ids, exposure_order
 from cl_engine.scenarios.transforms import apply
@@ -27,7 +27,8 @@ class Stream:
     Attributes:
         plan: the plan.
         terms: what strategies are built and taught under.
-        evaluator: measures accuracy.
+        accuracy: measures accuracy.
+        evaluators: all that look at what was kept, accuracy first.
         deliveries: the micro-batches of each experience.
     """
 
@@ -44,9 +45,11 @@ class Stream:
         test = Samples(rows_at(data.test.x, shuffled), test_y[shuffled])
         groups = [exposure.new_classes for exposure in terms.exposures]
         transforms, masked = self.plan.transforms, self.plan.task_identity
-        self.evaluator = Evaluator(test, groups, transforms, masked, torch.device(terms.device))
         micro_batch = scenario.stream["micro_batch"] if terms.online else None
         options = scenario.evaluate
+        device, within = torch.device(terms.device), options.samples is not None
+        self.accuracy = Accuracy(test, groups, transforms, masked, device, within)
+        self.evaluators: list[Evaluator] = [self.accuracy]
         self.deliveries = deliveries(self.plan.sizes.tolist(), micro_batch, options.samples, options.protocol)
 
     def samples(self, index: int) -> Samples:
@@ -86,6 +89,6 @@ class Curve:
         begun, stream = time.perf_counter(), self.stream
         start = int(stream.plan.offsets[self.index])
         exposed = int(stream.y[: start + delivered].max()) + 1  # ids ascend in order of exposure
-        counts = stream.evaluator(self.predictor(self.index, held), self.index, exposed)
-        self.points.append([start + delivered, accuracy_facts(counts, [])["accuracy"]])
+        facts = stream.accuracy.facts(self.predictor(self.index, held), self.index, exposed)
+        self.points.append([start + delivered, facts["accuracy"]])
         self.seconds += time.perf_counter() - begun

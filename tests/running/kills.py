@@ -44,7 +44,14 @@ def configurations():
         ("ncm", ONLINE, {"audit": "process"}),
     ]
     return [
-        {"name": f"kill-{n}", "data": "digits", "strategy": s, "stream": stream, "memory": memory, "training": LITTLE}
+        {
+            "name": f"kill-{n}",
+            "data": "digits",
+            "strategy": s,
+            "stream": stream,
+            "memory": memory,
+            "training": LITTLE,
+        }
         for n, (s, stream, memory) in enumerate([*plain, *others])
     ]
 
