@@ -4,6 +4,8 @@ KINDS = {
     "finetune": "cl_engine.strategies.references.finetune:Finetune",
     "joint": "cl_engine.strategies.references.joint:Joint",
     "replay": "cl_engine.strategies.rehearsal.replay:Replay",
+    "icarl": "cl_engine.strategies.rehearsal.icarl:ICaRL",
+    "ewc": "cl_engine.strategies.regularisation.ewc:EWC",
     "ncm": "cl_engine.strategies.prototypes.ncm:NCM",
     "icarl": "cl_engine.strategies.rehearsal.icarl:ICaRL",
     "ewc": "cl_engine.strategies.regularisation.ewc:EWC",

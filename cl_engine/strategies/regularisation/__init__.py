@@ -1,1 +1,1 @@
-"""Regularisation: weights or outputs are held near what they were."""
+"""Regularisation: weights or outputs are held near what they were; no sample is stored."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -14,35 +15,33 @@ from cl_engine.data.samples import Samples
 from cl_engine.memory.beside import Beside
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.references.finetune import Finetune
+from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
-from cl_engine.training.loop import fit
 
-CHUNK = 64  # samples whose gradients are held at a time
-
-
-class Sums:
-    """Squared gradients of an experience's samples so far, summed."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self.count = 0
-        self.squares = {n: torch.zeros_like(p) for n, p in network.named_parameters() if p.requires_grad}
+CHUNK, CHUNK_BYTES = 64, 2**28  # samples, and bytes of their gradients, that are looked at together
 
 
 class EWC(Finetune):
     """Online EWC (Kirkpatrick et al., PNAS 2017; Schwarz et al., ICML 2018): what mattered stays where it was.
 
-    The importance of a weight is the mean squared gradient of the log-likelihood of the samples' own labels (the
-    empirical Fisher diagonal), in evaluation mode after training; earlier importances decay.  Holds two tensors
-    beside every weight, its importance and its anchor: three networks in all, and the ledger says so.
+    The loss is ``CE + strength / 2 * sum_j F_j (theta_j - theta*_j)^2``.  F is the diagonal of the empirical Fisher
+    matrix, the mean square of each single sample's gradient of log p(y|x) in evaluation mode, and becomes
+    ``decay * F + F_new`` after each experience.  Strengths are not portable from code that has no half, or squares
+    the gradient of a whole batch, which is smaller by about the batch size.
+
+    Holds two tensors beside every trained weight, its importance and its anchor: three networks in all.  Online,
+    a sample's gradient is taken once its micro-batch was trained on.
     """
 
     def __init__(
         self,
         *,
         backbone: BackboneOption = "mlp",
-        strength: Annotated[float, Field(ge=0, description="weight of the penalty, lambda")] = 100.0,
+        strength: Annotated[
+            float, Field(ge=0, allow_inf_nan=False, description="weight of the penalty, lambda")
+        ] = 100.0,
         decay: Annotated[
-            float, Field(ge=0, le=1, description="share of the old importance that stays, gamma")
+            float, Field(ge=0, le=1, description="share of the earlier importance that stays, gamma")
         ] = 1.0,
     ) -> None:
         super().__init__(backbone=backbone)
@@ -50,55 +49,92 @@ class EWC(Finetune):
         self.importance, self.anchor = Beside("importance"), Beside("anchor")
 
     def begin(self, task: Task) -> None:
-        """Grow the head; what is new matters to nobody yet."""
+        """Grow the head; what is new has no importance yet."""
         super().begin(task)
         self.importance.grow(self.network)
         self.anchor.grow(self.network)
 
     def learn(self, task: Task, samples: Samples) -> None:
         """Train under the penalty, then measure what mattered for these samples."""
-        fit(self.network, samples, task, self.penalised_loss)
-        sums = self._sums(task)
+        super().learn(task, samples)
+        found, size = self._found(task), bytes_of(trained(self.network))
+        chunk = max(1, min(CHUNK, CHUNK_BYTES // size, len(samples)))
+        task.charge("gradients per sample", chunk * size)
         if not task.dry:
-            sums.count += len(samples)
-            for name, squares in squared_gradients(self.network, samples).items():
-                sums.squares[name] += squares
+            found.count += len(samples)
+            for name, sums in squared_gradients(self.network, samples, chunk).items():
+                found.sums[name] += sums
 
-    def penalised_loss(self, batch: Samples) -> Tensor:
-        """Cross-entropy, and ``strength / 2`` times the squared distance to the anchor, by importance."""
-        return self.loss(batch) + self.strength / 2 * self.penalty()
+    def loss(self, batch: Samples) -> Tensor:
+        """Mean cross-entropy and the penalty, a scalar."""
+        return super().loss(batch) + self.strength / 2 * self.penalty()
 
     def penalty(self) -> Tensor:
-        """Sum over weights of importance times squared distance to the anchor, a scalar."""
-        trained = ((n, p) for n, p in self.network.named_parameters() if n in self.importance)
-        return torch.stack([((p - self.anchor[n]).square() * self.importance[n]).sum() for n, p in trained]).sum()
+        """Return the squared distance of the weights to the anchor, weighted by importance, a scalar."""
+        return torch.stack(
+            [(self.importance[n] * (p - self.anchor[n]).square()).sum() for n, p in trained(self.network).items()]
+        ).sum()
 
+    @torch.no_grad()
     def end(self, task: Task) -> None:
-        """Fold in what mattered; move the anchor to where the weights are."""
-        sums = self._sums(task)
-        for name, parameter in self.network.named_parameters():
-            if name in self.importance:
-                self.importance[name].mul_(self.decay).add_(sums.squares[name] / max(sums.count, 1))
-                self.anchor[name].copy_(parameter.detach())
+        """Fold in what mattered and move the anchor to where the weights are; nothing where no sample came."""
+        found = self._found(task)
+        if not found.count:
+            return
+        for name, parameter in trained(self.network).items():
+            self.importance[name].mul_(self.decay).add_(found.sums[name] / found.count)
+            self.anchor[name].copy_(parameter)
 
-    def _sums(self, task: Task) -> Sums:
-        return task.keep("importance so far", lambda: Sums(self.network))
+    def _found(self, task: Task) -> Found:
+        return task.keep(
+            "importance so far",
+            lambda: Found({name: torch.zeros_like(p) for name, p in trained(self.network).items()}),
+        )
 
 
-def squared_gradients(network: nn.Module, samples: Samples) -> dict[str, Tensor]:
-    """Return the squared gradient of each sample's cross-entropy, summed over the samples, by parameter.
+@dataclass
+class Found:
+    """Squared gradients of an experience so far.
+
+    Attributes:
+        sums: by parameter, of its shape.
+        count: of how many samples.
+    """
+
+    sums: dict[str, Tensor]
+    count: int = 0
+
+
+def trained(module: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters that take a gradient, by name."""
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def squared_gradients(module: nn.Module, samples: Samples, chunk: int = CHUNK) -> dict[str, Tensor]:
+    """Return the square of each single sample's gradient of -log p(y|x), summed over the samples.
 
     Args:
-        network: maps raw samples to scores; used in the mode that it is in.
-        samples: with labels.
+        module: maps samples to logits; in evaluation mode, as batch norm cannot normalise a single sample.
+        samples: with their labels.
+        chunk: samples whose gradients exist at the same time.
+
+    Returns:
+        By name of each parameter that takes a gradient, of its shape; 0 where the loss does not depend on it.
+
+    >>> layer = nn.Linear(1, 2, bias=False)
+    >>> _ = layer.weight.data.zero_()
+    >>> squared_gradients(layer, Samples(torch.tensor([[1.0], [3.0]]), torch.tensor([0, 1])))  # (1 + 9) / 4
+    {'weight': tensor([[2.5000],
+            [2.5000]])}
     """
-    weights = {n: p.detach() for n, p in network.named_parameters() if p.requires_grad}
+    weights = {name: p.detach() for name, p in trained(module).items()}
 
     def loss_of_one(weights: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(network, weights, (x[None],)), y[None])
+        return F.cross_entropy(functional_call(module, weights, (x[None],)), y[None])
 
-    sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    for batch in samples.batches(CHUNK):
-        for name, gradients in vmap(grad(loss_of_one), (None, 0, 0))(weights, batch.x, batch.y).items():
+    per_sample = vmap(grad(loss_of_one), (None, 0, 0))
+    sums = {name: torch.zeros_like(p) for name, p in weights.items()}
+    for batch in samples.batches(chunk):
+        for name, gradients in per_sample(weights, batch.x, batch.y).items():
             sums[name] += gradients.square().sum(0)
     return sums

@@ -11,67 +11,97 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cl_engine.data.samples import Samples
-from cl_engine.memory.exemplars import Quota, Selection
+from cl_engine.memory.codecs.codec import CodecOption
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.network import Network
-from cl_engine.strategies.rehearsal.replay import Replay
+from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, TotalOption
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
+
+NO_EXEMPLARS = -2.0  # the score of a class without a mean; a cosine is at least -1
 
 
 class ICaRL(Replay):
     """iCaRL (Rebuffi et al., CVPR 2017): every output is a yes or no, old answers are the old network's.
 
-    Prediction is by the nearest mean of each class's exemplars (algorithm 1); the means are worked out when they
-    are asked for, and held by nobody.  Old classes are those of earlier experiences, whether or not they return.
+    Exemplars are herded, as many as of ``replay``.  A sample is of the class whose mean of exemplars is nearest,
+    features and means of unit length; the means follow from exemplars and network, so nobody holds them.  As in the
+    paper what is said of old classes is distilled only: where they return, their new samples become exemplars and
+    move the means, but their outputs stay the old network's.
     """
+
+    _means: Tensor | None = None
 
     def __init__(
         self,
         *,
         backbone: BackboneOption = "mlp",
-        selection: Annotated[Selection, Field(description="which exemplars; the paper herds")] = "herding",
-        total: Annotated[
-            int | None, Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen")
-        ] = None,
-        quota: Annotated[Quota, Field(description="floor(K / classes) each, or even shares")] = "papers",
+        total: TotalOption = None,
+        per_class: PerClassOption = None,
+        quota: QuotaOption = "papers",
+        codec: CodecOption = "raw",
         classifier: Annotated[
             Literal["nearest-mean", "linear"],
-            Field(description="nearest mean of exemplars, or the outputs that were trained"),
+            Field(description="predict by the nearest mean of exemplars, or by the head that was trained"),
         ] = "nearest-mean",
     ) -> None:
-        super().__init__(backbone=backbone, selection=selection, total=total, quota=quota)
+        super().__init__(
+            backbone=backbone, selection="herding", total=total, per_class=per_class, quota=quota, codec=codec
+        )
         self.classifier = classifier
-        self._means: Tensor | None = None
+
+    def begin(self, task: Task) -> None:
+        """Begin as replay does; more classes are more means."""
+        super().begin(task)
+        self._means = None
 
     def learn(self, task: Task, samples: Samples) -> None:
-        """Learn as replay does; the means of other exemplars are other means."""
+        """Learn as replay does; the means of another network and other exemplars are other means."""
         super().learn(task, samples)
         self._means = None
 
     def train_on(self, task: Task, samples: Samples, exemplars: Samples) -> None:
         """Train under the network as it was when the experience began."""
-        loss = partial(self.distilled_loss, teacher=task.teacher(self.network), old=task.old_classes)
+        loss = partial(self.loss, teacher=task.teacher(self.network), old=task.old_classes)
         fit(self.network, samples, task, loss, memory=exemplars)
 
-    def distilled_loss(self, batch: Samples, teacher: Network | None, old: int) -> Tensor:
-        """Binary cross-entropy, summed over classes, averaged over the batch (algorithm 3).
-
-        The targets of the ``old`` classes are the teacher's sigmoids, those of the others the labels.
-        """
-        scores = self.network(batch.x)
-        targets = F.one_hot(batch.y, scores.shape[1]).to(scores.dtype)
-        if teacher is not None:
-            targets[:, :old] = teacher(batch.x)[:, :old].sigmoid()
-        return F.binary_cross_entropy_with_logits(scores, targets, reduction="sum") / len(batch)
+    def loss(self, batch: Samples, teacher: Network | None = None, old: int = 0) -> Tensor:
+        """:func:`distilled_bce` under the teacher's scores of the first ``old`` classes, a scalar."""
+        targets = None if teacher is None else self.scores(teacher, batch.x)[:, :old]
+        return distilled_bce(self.scores(self.network, batch.x), batch.y, targets, self.label_smoothing)
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return minus the distance to each class's mean of exemplars, or the outputs: ``[B, classes]``."""
+        """Return cosines with the classes' means, -2 where a class has no exemplar, or logits: ``[B, classes]``.
+
+        Among unit vectors the nearest is the one of the largest cosine.
+        """
         if self.classifier == "linear":
             return super().predict(x)
-        classes = len(self.network.head.bias)
+        classes = len(self.network.head.weight)
         if self._means is None:
-            self._means = self.memory.class_means(self.features, classes)
-        distance = torch.cdist(F.normalize(self.features(x)), self._means)
+            self._means = self.memory.class_means(self.features_of_held, classes)
         absent = torch.bincount(self.memory.y.long(), minlength=classes) == 0
-        return -distance.masked_fill(absent, 3.0)  # beyond any distance of unit vectors
+        return (F.normalize(self.features(x)) @ self._means.T).masked_fill(absent, NO_EXEMPLARS)
+
+
+def distilled_bce(scores: Tensor, y: Tensor, old: Tensor | None, label_smoothing: float = 0.0) -> Tensor:
+    """Return the binary cross-entropy of every output, summed over C and averaged over B (iCaRL, equation 1).
+
+    The targets of old classes are ``sigmoid(old)``, also for samples of these classes; those of the other classes
+    are one-hot, smoothed as of ``F.cross_entropy``.  The authors' code averages over C too, with a learning rate of
+    2; the sum has the scale of a cross-entropy.
+
+    Args:
+        scores: logits ``[B, C]``.
+        y: int64 ``[B]``.
+        old: the teacher's logits ``[B, O]`` of classes 0 to O - 1, a constant; None without old classes.
+        label_smoothing: share of a new class's target that all C classes get evenly.
+
+    >>> distilled_bce(torch.zeros(2, 3), torch.tensor([0, 2]), torch.zeros(2, 1))  # 3 log 2
+    tensor(2.0794)
+    """
+    classes = scores.shape[1]
+    targets = F.one_hot(y, classes).to(scores) * (1 - label_smoothing) + label_smoothing / classes
+    if old is not None:
+        targets[:, : old.shape[1]] = old.detach().sigmoid()
+    return F.binary_cross_entropy_with_logits(scores, targets, reduction="sum") / max(len(y), 1)

@@ -15,11 +15,23 @@ from cl_engine.memory.exemplars import Exemplars, Selection
 from cl_engine.memory.exemplars.quota import Limits, Quota
 from cl_engine.memory.exemplars.selection import BY_FEATURES
 from cl_engine.models.backbone import BackboneOption
+from cl_engine.models.network import Network
 from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
 DEFAULT_TOTAL = 200
+
+
+TotalOption = Annotated[
+    int | None, Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen")
+]
+PerClassOption = Annotated[
+    int | None, Field(ge=1, le=10**12, description="exemplars of each class; not with `selection: reservoir`")
+]
+QuotaOption = Annotated[
+    Quota, Field(description="even shares that use every slot, or floor(K / classes) each as in the papers")
+]
 
 
 class Replay(Finetune):
@@ -41,17 +53,9 @@ class Replay(Finetune):
                 "herding (iCaRL) or the nearest to the mean (MEMO's text); or one reservoir over the whole stream"
             ),
         ] = "random",
-        total: Annotated[
-            int | None, Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen")
-        ] = None,
-        per_class: Annotated[
-            int | None,
-            Field(ge=1, le=10**12, description="exemplars of each class; not with `selection: reservoir`"),
-        ] = None,
-        quota: Annotated[
-            Quota,
-            Field(description="even shares that use every slot, or floor(K / classes) each as in the papers"),
-        ] = "even",
+        total: TotalOption = None,
+        per_class: PerClassOption = None,
+        quota: QuotaOption = "even",
         codec: CodecOption = "raw",
     ) -> None:
         super().__init__(backbone=backbone)
@@ -81,8 +85,7 @@ class Replay(Finetune):
         self.train_on(task, samples, exemplars)
         if task.dry and self.memory.sizes_vary and self.selection in BY_FEATURES:
             self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
-        features = _as_they_are if self._on_features else self.features
-        self.memory.update(samples, self._limits(task), task.generator("exemplars"), features)
+        self.memory.update(samples, self._limits(task), task.generator("exemplars"), self.features_of_held)
 
     def train_on(self, task: Task, samples: Samples, exemplars: Samples) -> None:
         """Minimise the loss of samples and exemplars together."""
@@ -90,8 +93,17 @@ class Replay(Finetune):
 
     def loss(self, batch: Samples) -> Tensor:
         """Mean cross-entropy over the batch, a scalar."""
-        scores = self.network.head(batch.x) if self._on_features else self.network(batch.x)
+        scores = self.scores(self.network, batch.x)
         return F.cross_entropy(scores, batch.y, label_smoothing=self.label_smoothing)
+
+    def scores(self, network: Network, x: Tensor) -> Tensor:
+        """Return a network's scores ``[B, classes]`` of samples as the memory holds them: features or raw ones."""
+        scores: Tensor = network.head(x) if self._on_features else network(x)
+        return scores
+
+    def features_of_held(self, x: Tensor) -> Tensor:
+        """Return features ``[B, D]`` of samples as the memory holds them: features or raw ones."""
+        return x if self._on_features else self.features(x)
 
     @property
     def _on_features(self) -> bool:
@@ -102,7 +114,3 @@ class Replay(Finetune):
         unlimited = self.total is None and self.per_class is None and room is None
         total = DEFAULT_TOTAL if unlimited else self.total
         return Limits(total, self.per_class, room, self.quota, task.seen_classes)
-
-
-def _as_they_are(features: Tensor) -> Tensor:
-    return features
