@@ -9,23 +9,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cl_engine.models.backbone import build_backbone
-from cl_engine.models.heads import Head
-from cl_engine.models.inputs import Inputs
+from cl_engine.models.network import Network
 
 
-class Branched(nn.Module):
-    """The network of MEMO (Zhou et al., ICLR 2023): ``f(x) = [s_1(g(x)), ..., s_t(g(x))]`` under one linear head.
+class Branches(nn.ModuleList):
+    """Blocks side by side on one input: their outputs ``[B, D]``, the oldest first, joined to ``[B, t D]``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, ...]``, the output of the stages before, to features ``[B, t D]``."""
+        return torch.cat([block(x) for block in self], dim=1)
+
+
+class Branched(Network):
+    """The network of MEMO (Zhou et al., ICLR 2023, section 4.2): ``f(x) = [s_1(g(x)), ..., s_t(g(x))]``.
+
+    g, the generalised part, is every stage of the backbone but the last; the last one, s, is repeated.  g is
+    evaluated once a batch.  One linear head stands on all blocks; growing it is left to the strategy.
 
     Args:
-        backbone: names the backbone; its last stage is the specialised block.
-        shape: shape of one sample.
-        generator: draws the weights.
-        device: where the network lives.
-        normalisation: mean and deviation per channel of images, as of a task.
+        backbone, shape, generator, device, normalisation: as of :class:`Network`.
 
     Attributes:
-        width: features of one block.
+        width: D, features of one block.
+
+    >>> network = Branched("mlp", (4,), torch.Generator().manual_seed(0), torch.device("cpu"))
+    >>> network.branch()
+    >>> network.features(torch.ones(3, 4)).shape
+    torch.Size([3, 256])
     """
 
     def __init__(
@@ -36,38 +46,34 @@ class Branched(nn.Module):
         device: torch.device,
         normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
     ) -> None:
-        super().__init__()
-        self.inputs = Inputs(normalisation).to(device)
-        whole = build_backbone(backbone, shape, generator).to(device)
-        self.width, self.general = whole.features, whole.stages[:-1]
-        self.blocks = nn.ModuleList([whole.stages[-1]])
-        self.head = Head(self.width).to(device)
+        super().__init__(backbone, shape, generator, device, normalisation)
+        self.width = self.backbone.features
+        *general, last = self.backbone.stages
+        self.backbone.stages = nn.Sequential(*general, Branches([last]))
 
     @property
-    def frozen(self) -> bool:
-        """Whether nothing below the head is trained; never, since the newest block is."""
-        return not any(p.requires_grad for p in self.blocks.parameters())
+    def general(self) -> nn.Sequential:
+        """The generalised part g: all stages before the last."""
+        return nn.Sequential(*list(self.backbone.stages)[:-1])
+
+    @property
+    def blocks(self) -> Branches:
+        """The specialised blocks s_1 to s_t, the oldest first."""
+        blocks = self.backbone.stages[-1]
+        assert isinstance(blocks, Branches)
+        return blocks
 
     def branch(self) -> None:
-        """Freeze the newest block and go on with a copy of it, its statistics included."""
+        """Freeze the newest block and go on with a copy of it, its running statistics included."""
         block = copy.deepcopy(self.blocks[-1])
         self.blocks[-1].requires_grad_(False)
         self.blocks.append(block)
+        self.backbone.features += self.width
 
     def train(self, mode: bool = True) -> Branched:
-        """Set training mode; what is frozen stays in evaluation mode, so that its statistics do not move."""
+        """Set training mode; a frozen part stays in evaluation mode, so that its running statistics do not move."""
         super().train(mode)
         for part in (self.general, *self.blocks):
             if not any(p.requires_grad for p in part.parameters()):
                 part.eval()
         return self
-
-    def features(self, x: Tensor) -> Tensor:
-        """Map raw samples ``[B, ...]`` to features ``[B, t * width]``, the oldest block first."""
-        shared = self.general(self.inputs(x))  # once for all blocks
-        return torch.cat([block(shared) for block in self.blocks], dim=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map raw samples ``[B, ...]`` to scores ``[B, classes]``."""
-        scores: Tensor = self.head(self.features(x))
-        return scores

@@ -1,4 +1,4 @@
-"""An encoder, a projection for contrast, and one learned vector per class."""
+"""An encoder with one learned vector for each class in the space of its features."""
 
 from __future__ import annotations
 
@@ -13,38 +13,25 @@ from cl_engine.models.backbone import build_backbone, initialise
 from cl_engine.models.inputs import Inputs
 
 
-class Rows(nn.Module):
-    """One learned vector per class, of kind ``prototypes`` in the ledger."""
-
-    ledger_kind = "prototypes"
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(0, width))
-
-    def grow(self, classes: int, generator: torch.Generator) -> None:
-        """Add rows up to ``classes``, uniform in +-1/sqrt(width); old rows stay as they are."""
-        old, width = self.weight.shape
-        new = torch.empty(classes - old, width).uniform_(-(width**-0.5), width**-0.5, generator=generator)
-        self.weight = nn.Parameter(torch.cat([self.weight.detach(), new.to(self.weight.device)]))
-
-
 class Prototypes(nn.Module):
-    """Encoder f, projection g, and prototypes ``[classes, D]`` in the space of f.
+    """Inputs, encoder f, and prototypes ``rows`` ``[C, D]``, in the ledger of kind ``prototypes``.
 
     Args:
         backbone: names the encoder.
-        projection: width of the projection, a hidden layer as wide as the features before it.
         shape: shape of one sample.
-        generator: draws the weights.
-        device: where the network lives.
-        normalisation: mean and deviation per channel of images, as of a task.
+        generator: draws the encoder's weights.
+        device: where all of it lives.
+        normalisation: mean and deviation per channel of images, as of a task; None scales to [-1, 1].
+
+    Attributes:
+        width: D, features of the encoder.
     """
+
+    ledger_kind = "prototypes"  # of `rows` alone: the encoder is a module of its own
 
     def __init__(
         self,
         backbone: str | Mapping[str, Any],
-        projection: int,
         shape: tuple[int, ...],
         generator: torch.Generator,
         device: torch.device,
@@ -53,17 +40,53 @@ class Prototypes(nn.Module):
         super().__init__()
         self.inputs = Inputs(normalisation).to(device)
         self.encoder = build_backbone(backbone, shape, generator).to(device)
-        width = self.encoder.features
-        self.project = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, projection))
-        initialise(self.project, generator)
-        self.project.to(device)
-        self.prototypes = Rows(width).to(device)
+        self.width = self.encoder.features
+        self.rows = nn.Parameter(torch.empty(0, self.width, device=device))
 
-    def encode(self, x: Tensor) -> Tensor:
+    def grow(self, classes: int, generator: torch.Generator) -> None:
+        """Add rows up to ``classes``, uniform in +-1/sqrt(D); old rows stay as they are.
+
+        Raises:
+            ValueError: fewer classes than there are.
+
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> model = Prototypes("mlp", (4,), generator, torch.device("cpu"))
+        >>> model.grow(3, generator)
+        >>> model(torch.ones(5, 4)).shape
+        torch.Size([5, 3])
+        """
+        if classes < len(self.rows):
+            raise ValueError(f"{len(self.rows)} prototypes cannot become {classes}; allowed: as many or more")
+        bound = self.width**-0.5
+        new = torch.empty(classes - len(self.rows), self.width).uniform_(-bound, bound, generator=generator)
+        self.rows = nn.Parameter(torch.cat([self.rows.detach(), new.to(self.rows.device)]))
+
+    def features(self, x: Tensor) -> Tensor:
         """Map raw samples ``[B, ...]`` to features ``[B, D]``."""
         features: Tensor = self.encoder(self.inputs(x))
         return features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map raw samples ``[B, ...]`` to the cosines of features and prototypes, ``[B, classes]``."""
-        return F.linear(F.normalize(self.encode(x)), F.normalize(self.prototypes.weight))
+        """Map raw samples ``[B, ...]`` to the cosines of their features and the prototypes, ``[B, C]``."""
+        return F.linear(F.normalize(self.features(x)), F.normalize(self.rows))
+
+
+def projection_head(features: int, width: int, generator: torch.Generator) -> nn.Sequential:
+    """Return the head that contrast works on: three linear layers with ReLU between, ``features`` to ``width``.
+
+    As in PRD's released code the hidden layers are as wide as the features, and there is no normalisation in it.
+
+    >>> projection_head(512, 128, torch.Generator().manual_seed(0))(torch.ones(2, 512)).shape
+    torch.Size([2, 128])
+    """
+    with torch.device("meta"):  # so that no layer draws from the global generator
+        head = nn.Sequential(
+            nn.Linear(features, features),
+            nn.ReLU(),
+            nn.Linear(features, features),
+            nn.ReLU(),
+            nn.Linear(features, width),
+        )
+    head.to_empty(device="cpu")
+    initialise(head, generator)
+    return head

@@ -1,1 +1,1 @@
-"""Expansion: the network grows with the stream."""
+"""Methods that grow the network with the experiences."""

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cl_engine.data.samples import Samples
-from cl_engine.memory.exemplars import Quota, Selection
+from cl_engine.memory.exemplars import Selection
+from cl_engine.memory.exemplars.quota import Quota
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.branched import Branched
 from cl_engine.models.heads import Head
@@ -18,80 +19,92 @@ from cl_engine.strategies.rehearsal.replay import Replay
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
-FEW = 20  # with so many classes in the first experience, the generalised part has not seen enough to be frozen
+FEW_CLASSES = 20  # up to so many in the first experience, the generalised part goes on learning
 
 
 class MEMO(Replay):
-    """MEMO (Zhou et al., ICLR 2023): deep layers change most from task to task, so only they are repeated.
+    """MEMO (Zhou et al., ICLR 2023): deep layers differ most from task to task, so only they are repeated.
 
-    Every experience from the second on copies the newest block and freezes it.  An auxiliary head tells the new
-    classes from each other and from "any old one" by the newest block alone; it is gone when the experience is
-    over.  Then the head's new rows are aligned, once.  Weights of the heads are drawn as everywhere in this engine,
-    uniform in +-1/sqrt(features), where the released code has zero biases.
+    Every experience after the first adds a copy of the newest specialised block, and earlier blocks are frozen.  An
+    auxiliary head tells the new classes from each other and from "any old one" by the newest block alone; it exists
+    only while an experience is learned.  At the end the head's new rows are aligned with the old ones' norms.
+
+    Exemplars are herded as in the authors' code, quota K // classes; `selection: nearest-mean` is the paper's text.
     """
 
-    network: Branched  # type: ignore[assignment]
+    network: Branched
 
     def __init__(
         self,
         *,
         backbone: BackboneOption = "mlp",
         selection: Annotated[
-            Selection, Field(description="which exemplars; the released code herds, the text says nearest-mean")
+            Selection, Field(description="how exemplars are chosen, as of replay; herding as in the authors' code")
         ] = "herding",
         total: Annotated[
             int | None, Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen")
         ] = None,
-        quota: Annotated[Quota, Field(description="floor(K / classes) each, or even shares")] = "papers",
+        per_class: Annotated[
+            int | None,
+            Field(ge=1, le=10**12, description="exemplars of each class; not with `selection: reservoir`"),
+        ] = None,
+        quota: Annotated[
+            Quota,
+            Field(description="floor(K / classes) each as in the paper, or even shares that use every slot"),
+        ] = "papers",
         train_base: Annotated[
             Literal["auto"] | bool,
             Field(
-                description="whether the generalised part is trained after the first experience; auto: if that had "
-                "20 classes or fewer"
+                description="whether the generalised part learns after the first experience; auto: where that "
+                f"one had at most {FEW_CLASSES} classes"
             ),
         ] = "auto",
-        auxiliary: Annotated[float, Field(ge=0, description="weight of the auxiliary loss, alpha")] = 1.0,
+        auxiliary: Annotated[float, Field(ge=0, le=1e9, description="weight alpha of the auxiliary loss")] = 1.0,
     ) -> None:
-        super().__init__(backbone=backbone, selection=selection, total=total, quota=quota)
+        super().__init__(backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota)
         self.train_base, self.auxiliary = train_base, auxiliary
-        self.first_classes = 0
 
-    def build(self, task: Task) -> Branched:  # type: ignore[override]
+    def build(self, task: Task) -> Branched:
         """Return the network of the first experience, with one block."""
-        generator = task.generator("backbone")
-        return Branched(self.backbone, task.shape, generator, task.device, task.normalisation)
+        return Branched(self.backbone, task.shape, task.generator("backbone"), task.device, task.normalisation)
 
     def extend(self, task: Task) -> None:
         """Branch off a new block from the second experience on; the head grows both ways."""
         if task.index == 0:
             self.first_classes = task.seen_classes
         else:
-            base = self.first_classes <= FEW if self.train_base == "auto" else self.train_base
-            self.network.general.requires_grad_(base)
+            few = self.first_classes <= FEW_CLASSES
+            self.network.general.requires_grad_(few if self.train_base == "auto" else self.train_base)
             self.network.branch()
-        width = len(self.network.blocks) * self.network.width
+        width = self.network.backbone.features
         self.network.head.grow(task.seen_classes, task.generator("head"), features=width)
 
     def train_on(self, task: Task, samples: Samples, exemplars: Samples) -> None:
-        """Minimise both heads' losses; the first experience has nothing to tell its classes from."""
-        if not task.old_classes:
-            return super().train_on(task, samples, exemplars)
+        """Minimise both heads' losses; without old classes, or without new ones, there is nothing to tell apart."""
+        if not 0 < task.old_classes < task.seen_classes:
+            fit(self.network, samples, task, self.loss, memory=exemplars)
+            return
         head = task.keep("auxiliary head", lambda: self._auxiliary_head(task))
         loss = partial(self.both_losses, head=head, old=task.old_classes)
         fit(nn.ModuleList([self.network, head]), samples, task, loss, memory=exemplars)
 
     def both_losses(self, batch: Samples, head: Head, old: int) -> Tensor:
-        """Cross-entropy over all classes, and ``auxiliary`` times that of the new ones and "any old one" (4.1)."""
+        """Return ``CE(all classes) + alpha CE(any old one, new classes)``, a scalar (section 4.3).
+
+        Args:
+            batch: new samples and exemplars.
+            head: the auxiliary one, ``[new + 1, D]`` on the newest block; its row 0 is "any old one".
+            old: how many classes are old.
+        """
         features = self.network.features(batch.x)
-        scores, own = self.network.head(features), head(features[:, -self.network.width :])
-        novelty = (batch.y - old + 1).clamp(min=0)  # 0: any old class
-        smoothing = self.label_smoothing
-        return F.cross_entropy(scores, batch.y, label_smoothing=smoothing) + self.auxiliary * F.cross_entropy(
-            own, novelty, label_smoothing=smoothing
-        )
+        newest = features[:, -self.network.width :]
+        novelty = (batch.y - old + 1).clamp(min=0)
+        cross_entropy = partial(F.cross_entropy, label_smoothing=self.label_smoothing)
+        all_classes: Tensor = cross_entropy(self.network.head(features), batch.y)
+        return all_classes + self.auxiliary * cross_entropy(head(newest), novelty)
 
     def end(self, task: Task) -> None:
-        """Align the norms of the new rows with those of the old ones."""
+        """Align the head's rows of new classes with those of old ones."""
         self.network.head.align(task.old_classes)
 
     def _auxiliary_head(self, task: Task) -> Head:

@@ -1,97 +1,282 @@
-"""MEMO: sizes, freezing, heads."""
+"""MEMO against its published trace, closed forms in NumPy, and runs on digits."""
 
+import numpy as np
 import pytest
 import torch
 
+import cl_engine
+from cl_engine.config.scenario import Scenario
+from cl_engine.data.digits import Digits
 from cl_engine.data.samples import Samples
-from cl_engine.memory.ledger import held_bytes, ledger
+from cl_engine.memory.alignment.growth import memo_growth
+from cl_engine.memory.alignment.sizes import backbone_sizes
+from cl_engine.memory.ledger import ledger
+from cl_engine.models.heads import Head
+from cl_engine.running.planner import plan_memory
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.strategies.expansion.memo import MEMO
-from cl_engine.terms.task import Task
+from cl_engine.strategies.rebuilding import Rebuilder
+from cl_engine.terms.terms import Terms
 from cl_engine.terms.training import Training
 from cl_engine.testing import KINDS, check_strategy
 
-
-def tasks(steps, shape, **options):
-    seen, made = 0, []
-    for index, new in enumerate(steps):
-        classes = tuple(range(seen, seen + new))
-        seen += new
-        made.append(
-            Task(index, Exposure(classes, classes, seen), shape=shape, training=Training(epochs=1, **options))
-        )
-    return made
+TRACE = {1: (463_504, 650, 9_336), 2: (814_992, 2_580, 14_536), 5: (1_869_456, 16_050, 30_136),
+         10: (3_626_896, 64_100, 56_136)}  # fmt: skip
+ONLINE = {"delivery": "online", "micro_batch": 32}
 
 
-def test_a_resnet32_has_the_published_sizes_after_every_experience():
-    strategy = MEMO(backbone="resnet32")
-    expected = {0: (463_504, 650, 9_336), 1: (814_992, 2_580, 14_536), 4: (1_869_456, 16_050, 30_136)}
-    for task in tasks([10] * 5, (3, 32, 32)):
+def rebuilder(steps=((0, 1), (2, 3), (4,)), shape=(1, 8, 8), normalisation=None, **options):
+    exposures, seen = [], 0
+    for classes in steps:
+        new = tuple(c for c in classes if c >= seen)
+        seen += len(new)
+        exposures.append(Exposure(tuple(classes), new, seen))
+    terms = Terms(tuple(exposures), shape, Training(epochs=2, batch_size=32), seed=5, normalisation=normalisation)
+    return Rebuilder(MEMO, options, terms)
+
+
+def digits(*classes):
+    train = Digits().load().train
+    return train[torch.isin(train.y, torch.tensor(classes))]
+
+
+def learned(made, experiences):
+    """Return the strategy after so many experiences, live, and the last task."""
+    strategy = made.begun(0)
+    for index in range(experiences):
+        task = made.terms.task(index)
         strategy.begin(task)
-        if task.index in expected:
-            parameters, head, buffers = expected[task.index]
-            entries = [e for e in ledger(strategy) if e.name.startswith("network.")]
-            kinds = {k: held_bytes([e for e in entries if e.kind == k]) for k in ("parameters", "head", "buffers")}
-            assert kinds == {"parameters": 4 * parameters, "head": 4 * head, "buffers": buffers}
-
-
-def learned(strategy, shape=(1, 8, 8), **options):
-    first, second = tasks([2, 2], shape, **options)
-    generator = torch.Generator().manual_seed(0)
-    for task, low in ((first, 0), (second, 2)):
-        strategy.begin(task)
-        x = torch.randint(0, 256, (40, *shape), generator=generator).to(torch.uint8)
-        yield task
-        strategy.learn(task, Samples(x, low + torch.arange(40) % 2))
+        strategy.learn(task, digits(*made.terms.exposures[index].classes))
         strategy.end(task)
-        yield task
+    return strategy.eval(), task
 
 
-def test_a_new_block_is_a_copy_and_the_old_one_never_moves_again():
-    strategy = MEMO(backbone="convnet2", total=10)
-    steps = learned(strategy)
-    next(steps), next(steps), next(steps)
-    old, new = strategy.network.blocks
-    assert all(torch.equal(a, b) for a, b in zip(old.state_dict().values(), new.state_dict().values(), strict=True))
-    before = {name: value.clone() for name, value in old.state_dict().items()}
-    next(steps)
-    assert all(torch.equal(before[name], value) for name, value in old.state_dict().items())
-    assert not all(torch.equal(before[name], value) for name, value in new.state_dict().items())
+def copied(module):
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
-@pytest.mark.parametrize(("train_base", "moves"), [("auto", True), (True, True), (False, False)])
-def test_the_generalised_part_moves_as_it_is_told(train_base, moves):
-    strategy = MEMO(backbone="convnet2", total=10, train_base=train_base)
-    steps = learned(strategy)
-    next(steps), next(steps), next(steps)
-    before = {name: value.clone() for name, value in strategy.network.general.state_dict().items()}
-    next(steps)
-    same = all(torch.equal(before[name], value) for name, value in strategy.network.general.state_dict().items())
-    assert same != moves
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_new_rows_have_the_mean_norm_of_the_old_ones_afterwards():
-    strategy = MEMO(total=10)
-    list(learned(strategy))
-    norms = strategy.network.head.weight.norm(dim=1)
-    assert norms[:2].mean().item() == pytest.approx(norms[2:].mean().item(), rel=1e-5)
+def by_kind(entries):
+    kinds = {}
+    for entry in entries:
+        kinds[entry["kind"]] = kinds.get(entry["kind"], 0) + entry["bytes"]
+    return kinds
 
 
-def test_the_auxiliary_head_is_charged_while_training_and_held_by_nobody():
-    strategy = MEMO(total=10)
-    *_, task = learned(strategy)
-    assert task.transient["auxiliary head"] == 4 * (3 * 128 + 3)
-    assert not any("auxiliary" in name for name in strategy.state_dict())
+def test_resnet32_on_ten_times_ten_classes_holds_the_published_trace():
+    made = rebuilder([range(10 * t, 10 * t + 10) for t in range(10)], (3, 32, 32), backbone="resnet32")
+    for t, (parameters, head, buffers) in TRACE.items():
+        network = made.begun(t).network
+        sizes = {kind: sum(e.bytes for e in ledger(network) if e.kind == kind) for kind in ("head", "buffers")}
+        assert sum(e.bytes for e in ledger(network) if e.kind == "parameters") == 4 * parameters
+        assert sizes == {"head": 4 * head, "buffers": buffers}
+        assert network.head.weight.shape == (10 * t, 64 * t)
+        assert len(network.blocks) == t
 
 
-def test_the_generalised_part_is_evaluated_once_for_all_blocks():
-    strategy, calls = MEMO(backbone="convnet2", total=10), []
-    list(learned(strategy))
-    strategy.network.general.register_forward_hook(lambda *_: calls.append(1))
-    strategy.network(torch.zeros(3, 1, 8, 8, dtype=torch.uint8))
-    assert len(strategy.network.blocks) == 2
+@pytest.mark.parametrize("backbone", ["resnet20", "mlp", "convnet2", {"kind": "mlp", "depth": 1, "width": 9}])
+def test_what_is_held_is_what_growth_predicts(backbone):
+    strategy = {"kind": "memo", "backbone": backbone, "total": 20}
+    stream = {"kind": "class-incremental", "first": 6, "step": 2}
+    scenario = {"data": "digits", "stream": stream, "strategy": strategy, "training": {"epochs": 1}}
+    planned = plan_memory(Scenario.load(scenario))["experiences"]
+    growth = memo_growth(backbone_sizes(backbone, (1, 8, 8)), [6, 2, 2])
+    for found, expected in zip(planned, growth, strict=True):
+        kinds = {kind: n for kind, n in by_kind(found["entries"]).items() if kind in expected._fields}
+        assert kinds == {kind: n for kind, n in expected._asdict().items() if n}
+    width = backbone_sizes(backbone, (1, 8, 8)).features
+    assert [e["training"].get("auxiliary head") for e in planned] == [
+        None,
+        4 * 3 * (width + 1),
+        4 * 3 * (width + 1),
+    ]
+
+
+@pytest.mark.parametrize("delivery", [{}, ONLINE], ids=["offline", "online"])
+@pytest.mark.parametrize("memory", [{}, {"budget": "600 KiB"}], ids=["total", "budget"])
+def test_the_plan_equals_the_ledger_of_the_run(delivery, memory):
+    stream = {"kind": "class-incremental", "first": 2, "step": 2, **delivery}
+    training = {"epochs": 1, "updates_per_sample": 0.05}
+    scenario = {"data": "digits", "stream": stream, "strategy": "memo", "training": training, "memory": memory}
+    planned, run = plan_memory(Scenario.load(scenario))["experiences"], cl_engine.run(scenario)
+    assert [e["entries"] for e in planned] == run.memory["entries"]
+    peaks = run.memory["training_peak"]
+    assert {name: max(e["training"].get(name, 0) for e in planned) for name in peaks} == peaks
+
+
+@pytest.mark.parametrize("options", [{}, {"train_base": False}, {"backbone": {"kind": "mlp", "depth": 1}}], ids=str)
+def test_the_contract_is_kept_on_every_kind_of_stream(options):
+    check_strategy(MEMO, on=KINDS, **options)
+
+
+def test_the_contract_is_kept_with_batch_norm():
+    check_strategy(MEMO, on=("offline", "repeating-classes"), backbone="convnet2", total=12)
+
+
+def test_a_new_block_is_the_newest_one_bit_for_bit():
+    made = rebuilder(backbone="convnet2")
+    strategy, _ = learned(made, 1)
+    before = copied(strategy.network.blocks[0])
+    strategy.begin(made.terms.task(1))
+    assert equal(before, strategy.network.blocks[0].state_dict())
+    assert equal(before, strategy.network.blocks[1].state_dict())
+    assert before["1.running_mean"].abs().sum() > 0
+    assert strategy.network.blocks[1][0].weight.requires_grad
+
+
+def test_growing_moves_old_scores_by_the_new_columns_alone():
+    made, x = rebuilder(), digits(0, 1, 2, 3).x[:50]
+    strategy, _ = learned(made, 1)
+    with torch.no_grad():
+        before = strategy.predict(x)
+        strategy.begin(made.terms.task(1))
+        strategy.eval()
+        after, network = strategy.predict(x), strategy.network
+        newest = network.features(x)[:, -network.width :]
+        added = newest @ network.head.weight[:2, -network.width :].T
+    assert after.shape == (50, 4)
+    assert added.abs().max() > 1e-3  # nothing starts at zero
+    torch.testing.assert_close(after[:, :2] - added, before)
+
+
+@pytest.mark.parametrize("train_base", [True, False])
+def test_frozen_parts_and_their_statistics_do_not_move(train_base):
+    made = rebuilder(backbone="convnet2", train_base=train_base)
+    strategy, _ = learned(made, 2)
+    task = made.terms.task(2)
+    strategy.begin(task)
+    network = strategy.network
+    old, general, newest = (copied(m) for m in (network.blocks[:2], network.general, network.blocks[2]))
+    strategy.learn(task, digits(4))
+    assert equal(old, network.blocks[:2].state_dict())
+    assert equal(general, network.general.state_dict()) == (not train_base)
+    assert not equal(newest, network.blocks[2].state_dict())
+    network.train()
+    assert [part.training for part in (*network.blocks, network.general[0])] == [False, False, True, train_base]
+
+
+@pytest.mark.parametrize(("first", "trained"), [(20, True), (21, False)])
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_the_first_experience_decides_whether_the_generalised_part_learns_on(first, trained, rebuilt):
+    made = rebuilder([range(first), (first,), (first + 1,)])
+    strategy = made.begun(2) if rebuilt else made.begun(0)
+    for index in [2] if rebuilt else [0, 1, 2]:
+        strategy.begin(made.terms.task(index))
+    assert all(p.requires_grad == trained for p in strategy.network.general.parameters())
+    assert all(p.requires_grad for p in made.begun(1).network.parameters())
+
+
+def test_gradients_reach_the_generalised_part_through_frozen_blocks():
+    network = rebuilder().begun(2).network
+    network.head.weight.data[:, -network.width :] = 0  # nothing comes through the newest block
+    network(digits(0).x[:8]).square().sum().backward()
+    assert network.general[0][1].weight.grad.abs().sum() > 0
+    assert all(p.grad is None for p in network.blocks[0].parameters())
+
+
+def test_the_generalised_part_is_evaluated_once_a_batch():
+    network, calls = rebuilder().begun(3).network, []
+    network.backbone.stages[0].register_forward_hook(lambda *_: calls.append(1))
+    network(digits(0).x[:8])
     assert len(calls) == 1
 
 
-def test_it_keeps_the_contract_on_every_stream():
-    check_strategy(MEMO, on=KINDS, total=15)
+def log_softmax(scores):
+    shifted = scores - scores.max(1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 2.5])
+def test_the_loss_is_both_cross_entropies_with_all_old_classes_as_one(alpha):
+    made = rebuilder([(0, 1, 2), (3, 4)], auxiliary=alpha)
+    strategy = made.begun(2)
+    batch = Samples(digits(0, 1).x[:6], torch.tensor([0, 1, 2, 3, 4, 4]))
+    head = Head(strategy.network.width)
+    head.grow(3, torch.Generator().manual_seed(1))
+    found = strategy.both_losses(batch, head, old=3)
+    with torch.no_grad():
+        features = strategy.network.features(batch.x).double().numpy()
+    every, own = (
+        f @ h.weight.detach().double().numpy().T + h.bias.detach().double().numpy()
+        for f, h in ((features, strategy.network.head), (features[:, 128:], head))
+    )
+    rows = np.arange(6)
+    expected = -log_softmax(every)[rows, [0, 1, 2, 3, 4, 4]].mean()
+    expected -= alpha * log_softmax(own)[rows, [0, 0, 0, 1, 2, 2]].mean()
+    assert float(found.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_aligning_gives_new_rows_the_mean_norm_of_old_ones_once_and_for_all():
+    made = rebuilder()
+    strategy, _ = learned(made, 1)
+    task = made.terms.task(1)
+    strategy.begin(task)
+    strategy.learn(task, digits(2, 3))
+    before = strategy.network.head.weight.detach().double().numpy().copy()
+    bias = strategy.network.head.bias.detach().clone()
+    strategy.end(task)
+    norms = np.linalg.norm(before, axis=1)
+    gamma = norms[:2].mean() / norms[2:].mean()
+    assert gamma != pytest.approx(1, abs=1e-3)
+    once = strategy.network.head.weight.detach().clone()
+    np.testing.assert_allclose(once, np.concatenate([before[:2], gamma * before[2:]]), rtol=1e-5)
+    assert torch.equal(bias, strategy.network.head.bias)
+    strategy.end(task)
+    torch.testing.assert_close(once, strategy.network.head.weight.detach())
+
+
+def test_exemplars_are_floor_shares_and_old_classes_keep_their_first_ones():
+    made = rebuilder(total=33)
+    strategy, _ = learned(made, 1)
+    first = strategy.memory.samples()
+    task = made.terms.task(1)
+    strategy.begin(task)
+    strategy.learn(task, digits(2, 3))
+    second = strategy.memory.samples()
+    assert first.y.bincount().tolist() == [16, 16]
+    assert second.y.bincount().tolist() == [8, 8, 8, 8]
+    for label in (0, 1):
+        assert torch.equal(second.x[second.y == label], first.x[first.y == label][:8])
+        assert len(first.x[first.y == label].flatten(1).unique(dim=0)) == 16
+
+
+def test_pixels_are_standardised_as_the_scenario_says():
+    plain, standardised = rebuilder(), rebuilder(normalisation=((0.5,), (0.25,)))
+    x = digits(0).x[:4]
+    network = standardised.begun(2).network
+    expected = plain.begun(2).network.features((x.double() / 255 - 0.5).div(0.25).float())
+    torch.testing.assert_close(network.features(x), expected)
+
+
+def test_an_experience_without_a_new_class_still_branches_and_has_no_auxiliary_head():
+    made = rebuilder([(0, 1), (2,), (0, 2)])
+    strategy, task = learned(made, 3)
+    assert len(strategy.network.blocks) == 3
+    assert strategy.network.head.weight.shape == (3, 3 * strategy.network.width)
+    assert "auxiliary head" not in task.transient
+
+
+def last_accuracy(strategy, **stream):
+    stream = {"kind": "class-incremental", "first": 2, "step": 2, **stream}
+    return cl_engine.run({"data": "digits", "stream": stream, "strategy": strategy}).metrics["last_accuracy"]
+
+
+def test_a_hundred_exemplars_and_five_blocks_are_far_above_finetuning():
+    assert last_accuracy({"kind": "memo", "total": 100}) > last_accuracy("finetune") + 0.3
+
+
+def test_it_learns_where_classes_return():
+    stream = {"kind": "repetition-slots", "experiences": 5, "classes_per_experience": 4}
+    scenario = {"data": "digits", "stream": stream, "strategy": {"kind": "memo", "total": 100}}
+    run = cl_engine.run(scenario)
+    assert run.metrics["last_accuracy"] > 0.7
+    assert [e["entries"] for e in plan_memory(Scenario.load(scenario))["experiences"]] == run.memory["entries"]
+
+
+@pytest.mark.parametrize("train_base", ["true", "yes", 1, None])
+def test_train_base_is_auto_true_or_false(train_base):
+    with pytest.raises(cl_engine.ConfigError, match="train_base"):
+        Scenario.load({"data": "digits", "strategy": {"kind": "memo", "train_base": train_base}})
