@@ -4,12 +4,10 @@ KINDS = {
     "finetune": "cl_engine.strategies.references.finetune:Finetune",
     "joint": "cl_engine.strategies.references.joint:Joint",
     "replay": "cl_engine.strategies.rehearsal.replay:Replay",
-    "memo": "cl_engine.strategies.expansion.memo:MEMO",
-    "prd": "cl_engine.strategies.prototypes.prd:PRD",
-    "ncm": "cl_engine.strategies.prototypes.ncm:NCM",
     "icarl": "cl_engine.strategies.rehearsal.icarl:ICaRL",
     "ewc": "cl_engine.strategies.regularisation.ewc:EWC",
     "memo": "cl_engine.strategies.expansion.memo:MEMO",
     "prd": "cl_engine.strategies.prototypes.prd:PRD",
+    "ncm": "cl_engine.strategies.prototypes.ncm:NCM",
     "g-acil": "cl_engine.strategies.closed_form.gacil:GACIL",
 }

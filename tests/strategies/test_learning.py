@@ -25,7 +25,7 @@ def test_a_hundred_exemplars_save_the_first_half(kind, finetune):
 
 def test_prd_learns_each_half_and_holds_prototypes_but_no_exemplar():
     record = cl_engine.run({**BASE, "strategy": "prd"})
-    kinds = {e["kind"]: e["bytes"] for e in record.memory["entries"][-1] if e["name"] == "model.prototypes.weight"}
+    kinds = {e["kind"]: e["bytes"] for e in record.memory["entries"][-1] if e["kind"] == "prototypes"}
     assert kinds == {"prototypes": 4 * 10 * 128}
     assert "exemplars" not in {e["kind"] for e in record.memory["entries"][-1]}
     assert record.memory["training_peak"]["teacher"] > 0
