@@ -160,8 +160,10 @@ def restore(module: nn.Module, held: HeldState, signature: Signature, device: to
 
 
 def _entries(tensors: Mapping[str, Tensor], signature: Signature) -> list[Entry]:
-    late = _structure(tensors)
-    entries = [entry_of(_kind(signature, late, name), name, tensor) for name, tensor in tensors.items()]
+    late, place = _structure(tensors), {name: n for n, name in enumerate(signature.declared)}
+    # A file has no order of its own: declared state first, as begin() made it, then the rest by name.
+    names = sorted(tensors, key=lambda name: (place.get(name.removesuffix(SCALE), len(place)), name))
+    entries = [entry_of(_kind(signature, late, name), name, tensors[name]) for name in names]
     return [*entries, *signature.regenerable]
 
 

@@ -174,3 +174,14 @@ def test_a_state_that_was_edited_to_hold_more_is_refused():
         HeldState.read(data, signature)
     clean = save({"weight": torch.zeros(2, 2), "bias": torch.zeros(2)}, {"secret": "x" * 5000})
     assert b"secret" not in HeldState.read(clean, signature).data
+
+
+def test_the_ledger_lists_what_a_file_holds_in_one_order_however_it_is_read():
+    from cl_engine.memory.state import HeldState, Signature
+
+    module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1))
+    signature, state = Signature.of(module), module.state_dict()
+    forwards = HeldState(state, signature)
+    backwards = HeldState(dict(reversed(state.items())), signature)
+    assert [e.name for e in forwards.entries] == list(state)
+    assert (forwards.entries, forwards.data) == (backwards.entries, backwards.data)

@@ -39,7 +39,8 @@ class MEMO(Replay):
         *,
         backbone: BackboneOption = "mlp",
         selection: Annotated[
-            Selection, Field(description="how exemplars are chosen, as of replay; herding as in the authors' code")
+            Selection,
+            Field(description="as of replay, herding as in the authors' code; a reservoir needs `quota: even`"),
         ] = "herding",
         total: Annotated[
             int | None, Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen")

@@ -32,7 +32,7 @@ class PRD(Strategy):
     mode; the released code leaves it in training mode, and distils across the prototypes of a task instead of
     across samples.  Weights are the released code's, and so is the scale of the contrast that they are relative to.
 
-    The released code trains long and slowly: `lr: 0.01` for 100 epochs.  At much higher rates contrast collapses
+    The released code trains long and slowly: `lr: 0.01`, 100 epochs.  At much higher rates the contrast collapses
     on small networks; prototypes take plain steps, so that in short training a larger ``attraction`` moves them.
     """
 

@@ -38,8 +38,11 @@ class EWC(Finetune):
         *,
         backbone: BackboneOption = "mlp",
         strength: Annotated[
-            float, Field(ge=0, allow_inf_nan=False, description="weight of the penalty, lambda")
-        ] = 100.0,
+            float,
+            Field(
+                ge=0, allow_inf_nan=False, description="weight of the penalty, lambda; a large one needs a small lr"
+            ),
+        ] = 10.0,
         decay: Annotated[
             float, Field(ge=0, le=1, description="share of the earlier importance that stays, gamma")
         ] = 1.0,

@@ -1,75 +1,194 @@
-"""EWC against its equations."""
+"""EWC: Fisher of single samples, penalty, what is held, and that it holds on to what it knew."""
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+import cl_engine
+from cl_engine.config.scenario import Scenario
 from cl_engine.data.samples import Samples
+from cl_engine.running.planner import plan_memory
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.strategies.regularisation.ewc import EWC, squared_gradients
 from cl_engine.terms.task import Task
 from cl_engine.terms.training import Training
 from cl_engine.testing import KINDS, check_strategy
 
-
-def linear(r):
-    x, w = torch.tensor(r.standard_normal((8, 5))), torch.tensor(r.standard_normal((3, 5)))
-    y = torch.tensor(r.integers(0, 3, 8))
-    network = torch.nn.Linear(5, 3, bias=False).double()
-    network.weight = torch.nn.Parameter(w)
-    return network, Samples(x, y)
+ONLINE = {"delivery": "online", "micro_batch": 16}
+STILL = Training(epochs=1, batch_size=8, lr=1e-30, momentum=0.0)  # a rate that moves no float32 weight
 
 
-def test_the_fisher_diagonal_is_of_single_samples_not_of_the_batch_mean():
-    r = np.random.default_rng(1)
-    network, samples = linear(r)
-    fisher = squared_gradients(network, samples)["weight"] / 8
-    assert fisher.sum().item() == pytest.approx(5.04061055, abs=1e-8)
-    moved = torch.tensor(r.standard_normal((3, 5)))
-    assert (fisher * (0.1 * moved).square()).sum().item() == pytest.approx(0.02503411, abs=1e-8)
+def oracle():
+    draw = np.random.default_rng(1)
+    x, w, y = draw.standard_normal((8, 5)), draw.standard_normal((3, 5)), draw.integers(0, 3, 8)
+    moved = 0.1 * draw.standard_normal((3, 5))
+    p = np.exp(x @ w.T)
+    p /= p.sum(1, keepdims=True)
+    fisher = (np.einsum("ic,id->icd", p - np.eye(3)[y], x) ** 2).mean(0)
+    layer = nn.Linear(5, 3, bias=False).double()
+    layer.weight.data = torch.tensor(w)
+    return layer, Samples(torch.tensor(x), torch.tensor(y)), fisher, moved
 
 
-def test_it_equals_a_loop_over_samples_in_evaluation_mode_of_batch_norm():
-    torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.BatchNorm1d(7), torch.nn.Linear(7, 3)).eval()
-    samples = Samples(torch.randn(9, 5), torch.arange(9) % 3)
-    found = squared_gradients(network, samples)
-    for name, parameter in network.named_parameters():
-        expected = torch.zeros_like(parameter)
-        for x, y in zip(samples.x, samples.y, strict=True):
-            network.zero_grad()
-            torch.nn.functional.cross_entropy(network(x[None]), y[None]).backward()
-            expected += parameter.grad.square()
-        assert torch.allclose(found[name], expected, rtol=1e-4, atol=1e-7)
+@pytest.mark.parametrize("chunk", [1, 3, 8])
+def test_the_fisher_is_of_single_samples_in_whatever_chunks(chunk):
+    layer, samples, fisher, _ = oracle()
+    found = squared_gradients(layer, samples, chunk)["weight"] / 8
+    assert float(found.sum()) == pytest.approx(5.04061055, abs=1e-8)  # squares of the whole batch: 0.65844001
+    np.testing.assert_allclose(found.numpy(), fisher, rtol=1e-12)
 
 
-def test_new_rows_matter_to_nobody_and_the_penalty_is_zero_at_the_anchor():
-    strategy, training = EWC(), Training(epochs=1)
-    first = Task(0, Exposure((0, 1), (0, 1), 2), shape=(4,), training=training)
+def test_the_penalty_is_half_the_strength_times_the_squared_distance_by_importance():
+    layer, samples, fisher, moved = oracle()
+    strategy = EWC(strength=7.0)
+    strategy.network, strategy.label_smoothing = layer, 0.0
+    strategy.importance.grow(layer)["weight"].copy_(torch.tensor(fisher))
+    strategy.anchor.grow(layer)["weight"].copy_(layer.weight.detach())
+    assert float(strategy.penalty().detach()) == 0
+    layer.weight.data += torch.tensor(moved)
+    assert float(strategy.penalty().detach()) == pytest.approx(0.02503411, abs=1e-8)
+    plain = nn.functional.cross_entropy(layer(samples.x), samples.y)
+    extra = strategy.loss(samples) - plain
+    assert float(extra.detach()) == pytest.approx(3.5 * 0.02503411, abs=1e-7)
+    (gradient,) = torch.autograd.grad(extra, layer.weight)
+    np.testing.assert_allclose(gradient.numpy(), 7 * fisher * moved, rtol=1e-9, atol=1e-12)
+
+
+def task(index=0, classes=(0, 1), new=(0, 1), seen=2, shape=(1, 8, 8), **options):
+    options.setdefault("training", STILL)
+    return Task(index, Exposure(classes, new, seen), shape=shape, **options)
+
+
+def images(*classes, each=9):
+    y = torch.tensor(classes).repeat_interleave(each)
+    x = torch.randint(0, 256, (len(y), 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    return Samples(x, y)
+
+
+def one_by_one(network, samples):
+    """The mean squared gradient, sample by sample, through autograd alone."""
+    network.eval()
+    sums = {n: torch.zeros_like(p) for n, p in network.named_parameters() if p.requires_grad}
+    for x, y in zip(samples.x, samples.y, strict=True):
+        network.zero_grad()
+        nn.functional.cross_entropy(network(x[None]), y[None]).backward()
+        for name, parameter in network.named_parameters():
+            if parameter.grad is not None:
+                sums[name] += parameter.grad**2
+    return {n: s / len(samples) for n, s in sums.items()}
+
+
+@pytest.mark.parametrize("backbone", ["mlp", "convnet2", {"kind": "resnet14"}], ids=str)
+def test_the_importance_equals_a_loop_over_samples_batch_norm_or_not(backbone):
+    strategy, first, samples = EWC(backbone=backbone), task(training=Training(epochs=1, batch_size=8)), images(0, 1)
     strategy.begin(first)
-    strategy.learn(first, Samples(torch.randn(20, 4), torch.arange(20) % 2))
+    strategy.learn(first, samples)
+    statistics = {n: b.clone() for n, b in strategy.network.named_buffers()}
     strategy.end(first)
-    assert strategy.penalty().item() == 0
-    assert strategy.importance["head.weight"].sum() > 0
-    strategy.begin(Task(1, Exposure((2,), (2,), 3), shape=(4,), training=training))
-    assert strategy.importance["head.weight"][2].abs().sum() == 0
-    assert strategy.penalty().item() == 0
+    expected = one_by_one(strategy.network, samples)
+    for name, value in expected.items():
+        torch.testing.assert_close(strategy.importance[name], value, rtol=1e-3, atol=1e-6)
+        assert torch.equal(strategy.anchor[name], dict(strategy.network.named_parameters())[name].detach())
+    before = {n: b.clone() for n, b in strategy.network.named_buffers()}
+    squared_gradients(strategy.network, samples)
+    for name, buffer in strategy.network.named_buffers():
+        assert torch.equal(buffer, before[name])
+        assert torch.equal(buffer, statistics[name])
 
 
-def test_online_importance_is_the_mean_over_all_micro_batches():
-    exposure, training = Exposure((0, 1), (0, 1), 2), Training(lr=1e-9)
-    samples = Samples(torch.randn(20, 4), torch.arange(20) % 2)
-    found = []
-    for size in (20, 5):
-        strategy = EWC()
-        task = Task(0, exposure, shape=(4,), training=training, online=True)
-        strategy.begin(task)
-        for part in samples.batches(size):
-            strategy.learn(task, part)
-        strategy.end(task)
-        found.append(strategy.importance["head.weight"].clone())
-    assert torch.allclose(found[0], found[1], rtol=1e-4)
+def test_micro_batches_add_up_to_the_importance_of_the_whole():
+    found = {}
+    for online, size in ((False, 18), (True, 5)):
+        strategy, first = EWC(), task(online=online)
+        strategy.begin(first)
+        for part in images(0, 1).batches(size):
+            strategy.learn(first, part)
+        strategy.end(first)
+        found[online] = strategy.importance
+    for name, value in one_by_one(strategy.network, images(0, 1)).items():
+        torch.testing.assert_close(found[True][name], found[False][name], rtol=1e-4, atol=1e-8)
+        torch.testing.assert_close(found[True][name], value, rtol=1e-4, atol=1e-8)
 
 
-def test_it_keeps_the_contract_on_every_stream():
-    check_strategy(EWC, on=KINDS)
+def test_earlier_importance_decays_and_new_rows_have_none():
+    strategy, first, again = EWC(decay=0.25), task(), task(1, (0, 2), (2,), 3)
+    strategy.begin(first)
+    strategy.learn(first, images(0, 1))
+    strategy.end(first)
+    old = strategy.importance["head.weight"].clone()
+    strategy.begin(again)
+    assert torch.equal(strategy.importance["head.weight"], torch.cat([old, torch.zeros_like(old[:1])]))
+    strategy.learn(again, images(0, 2))
+    strategy.end(again)
+    new = one_by_one(strategy.network, images(0, 2))["head.weight"]
+    expected = 0.25 * torch.cat([old, torch.zeros_like(old[:1])]) + new
+    torch.testing.assert_close(strategy.importance["head.weight"], expected, rtol=1e-4, atol=1e-8)
+
+
+def test_an_experience_without_samples_changes_nothing():
+    strategy, first = EWC(decay=0.0), task()
+    strategy.begin(first)
+    strategy.learn(first, images(0, 1))
+    strategy.end(first)
+    before = {name: value.clone() for name, value in strategy.state_dict().items()}
+    empty = task(1, (), (), 2)
+    strategy.begin(empty)
+    strategy.end(empty)
+    assert all(torch.equal(value, before[name]) for name, value in strategy.state_dict().items())
+
+
+def test_a_frozen_weight_has_neither_importance_nor_anchor():
+    strategy, first = EWC(backbone="mlp"), task()
+    strategy.network = strategy.build(first)
+    strategy.network.backbone.requires_grad_(False)
+    strategy.build = lambda _: strategy.network
+    strategy.begin(first)
+    strategy.learn(first, images(0, 1))
+    strategy.end(first)
+    held = {name for name, _ in strategy.named_buffers() if name.startswith(("importance", "anchor"))}
+    assert held == {f"{kind}.head/{part}" for kind in ("importance", "anchor") for part in ("weight", "bias")}
+
+
+@pytest.mark.parametrize("options", [{}, {"backbone": "identity"}], ids=str)
+def test_the_contract_is_kept_on_every_kind_of_stream(options):
+    check_strategy(EWC, on=KINDS, **{"backbone": {"kind": "mlp", "width": 8}, **options})
+
+
+@pytest.mark.parametrize("delivery", [{}, ONLINE], ids=["offline", "online"])
+def test_it_holds_and_takes_what_was_planned(delivery):
+    scenario = {
+        "data": "digits",
+        "stream": {"kind": "class-incremental", **delivery},
+        "strategy": {"kind": "ewc", "backbone": "convnet2"},
+        "training": {"epochs": 1, "updates_per_sample": 0.1},
+    }
+    planned, measured = plan_memory(Scenario.load(scenario))["experiences"], cl_engine.run(scenario).memory
+    assert [e["entries"] for e in planned] == measured["entries"]
+    peak = measured["training_peak"]
+    assert {name: max(e["training"].get(name, 0) for e in planned) for name in peak} == peak
+    kinds = {kind: sum(e["bytes"] for e in measured["entries"][-1] if e["kind"] == kind) for kind in
+             ("parameters", "head", "importance", "anchor")}  # fmt: skip
+    assert (
+        kinds["importance"] == kinds["anchor"] == kinds["parameters"] + kinds["head"] == peak["importance so far"]
+    )
+
+
+def last_accuracy(strategy, stream):
+    scenario = {"data": "digits", "strategy": strategy, "stream": stream, "training": {"epochs": 10}}
+    return cl_engine.run(scenario).metrics["last_accuracy"]
+
+
+def test_it_forgets_less_than_finetune_where_the_same_classes_return_permuted():
+    stream = {"kind": "domain-incremental", "experiences": 3}
+    assert last_accuracy({"kind": "ewc", "strength": 100.0}, stream) > last_accuracy("finetune", stream) + 0.2
+
+
+def test_it_learns_a_blurry_stream_online():
+    scenario = {
+        "data": "digits",
+        "strategy": "ewc",
+        "stream": {"kind": "blurry", "blur": 50, **ONLINE},
+        "training": {"updates_per_sample": 0.2},
+    }
+    assert cl_engine.run(scenario).metrics["last_accuracy"] > 0.3
