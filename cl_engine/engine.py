@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Audit, RebuildAudit
 from cl_engine.running.isolated import ProcessAudit
 from cl_engine.running.record import RunRecord, memory_facts, result_of
-from cl_engine.running.store import ResumeError, RunDirectory, writing
+from cl_engine.running.store import ResumeError, RunDirectory
 from cl_engine.running.stream import Curve, Stream
 
 
@@ -63,6 +62,7 @@ def run(
     store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", scenario.identity)
     try:
         state, lines, note = None, [], None
+        modules = _modules_beside(scenario)  # read before they may be set aside with an earlier run
         if resume and (finished := store.finished()):
             return RunRecord(finished, store.path)
         if resume:
@@ -73,7 +73,8 @@ def run(
             note = f"an earlier run was set aside as {store.set_aside()}"
         if not lines:
             store.start(scenario.to_dict())
-            _keep_sources(scenario, store.path)
+            for name, source in modules.items():
+                store.keep(name, source)
         if reporter:
             reporter.started(scenario, store.path, len(lines), note)
         result = store.finish(_run(scenario, store, state, lines, reporter))
@@ -134,12 +135,9 @@ def _run(
     return result_of(scenario, terms, lines, stream.evaluators)
 
 
-def _keep_sources(scenario: Scenario, directory: Path) -> None:
-    """Put the user's own modules beside ``config.yaml``, so that the directory re-creates its run."""
-    for source in scenario.sources:
-        if scenario.folder and source.parent == scenario.folder and scenario.folder != directory.resolve():
-            with writing(directory):
-                shutil.copy(source, directory)
+def _modules_beside(scenario: Scenario) -> dict[str, bytes]:
+    """Return the user's own modules beside the scenario file, so that the run directory re-creates its run."""
+    return {path.name: path.read_bytes() for path in scenario.sources if path.parent == scenario.folder}
 
 
 __all__: Sequence[str] = ["MemoryContractError", "Reporter", "ResumeError", "run"]

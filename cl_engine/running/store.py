@@ -112,6 +112,10 @@ class RunDirectory:
         """Write the resolved configuration."""
         self._replace(CONFIG, dump(config).encode())
 
+    def keep(self, name: str, content: bytes) -> None:
+        """Write a file of the user's beside the configuration."""
+        self._replace(name, content)
+
     def commit(self, experience: int, held: HeldState, line: dict[str, Any]) -> None:
         """Make an experience's record and state durable, in that order.
 

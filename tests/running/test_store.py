@@ -451,3 +451,28 @@ def test_ctrl_c_says_how_to_resume(tmp_path):
     assert "continue with: cl-engine run quickstart" in rest
     assert rest.rstrip().endswith("--resume")
     assert "Traceback" not in rest
+
+
+def test_a_run_can_be_run_again_from_its_own_directory_alone(tmp_path):
+    (tmp_path / "again_mine.py").write_text(
+        "from cl_engine.strategies.prototypes.ncm import NCM\n\n\nclass Mine(NCM):\n    pass\n"
+    )
+    (tmp_path / "s.yaml").write_text("data: digits\nstrategy: 'again_mine:Mine'\n")
+
+    def run(file, out):
+        command = [sys.executable, "-m", "cl_engine", "run", str(file), "--out", str(out), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    first = run(tmp_path / "s.yaml", tmp_path / "runs")
+    (tmp_path / "again_mine.py").unlink()
+    (directory,) = (tmp_path / "runs").iterdir()
+    for out in (tmp_path / "elsewhere", tmp_path / "runs"):  # the second sets the directory's own files aside
+        again = run(directory / "config.yaml", out)
+        assert (again["id"], again["metrics"], again["identity"]) == (
+            first["id"],
+            first["metrics"],
+            first["identity"],
+        )
+    assert (directory / "again_mine.py").exists()
