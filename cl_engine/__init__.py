@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from cl_engine.moved import install
+
 if TYPE_CHECKING:
     from cl_engine.config.scenario import ConfigError, Scenario
     from cl_engine.data.samples import DataSet, Samples
@@ -43,6 +45,8 @@ __all__ = [
     "run",
 ]
 __version__ = "0.1.0"
+
+install()  # names of version 0.1 go on working
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """The package as users get it: quick to import, one top-level name, the command line's promises."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from cl_engine.moved import MOVED
 
 ROOT = Path(__file__).parent.parent
 
@@ -163,3 +166,10 @@ def test_a_strategy_of_the_users_own_is_found_beside_the_scenario(tmp_path):
     assert done.stderr.startswith(
         f"{broken}:2:11: strategy.kind: module 'mine' has no class or function 'Majorty', did"
     )
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_a_path_of_version_0_1_is_the_module_where_it_is_now(old):
+    now = importlib.import_module(MOVED[old])
+    assert importlib.import_module(old) is now
+    assert now.__spec__.name == MOVED[old]
