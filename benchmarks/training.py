@@ -10,11 +10,14 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from cl_engine.data.digits import Digits
-from cl_engine.models.network import Network, to_float
-from cl_engine.terms.task import Exposure, Task
-from cl_engine.training.loop import Training, fit
+from cl_engine.models.inputs import to_float
+from cl_engine.models.network import Network
+from cl_engine.scenarios.exposure import Exposure
+from cl_engine.terms.task import Task
+from cl_engine.training import Training, fit
 
 EPOCHS, BATCH = 10, 32
+TRAINING = Training(epochs=EPOCHS, batch_size=BATCH, schedule="constant")
 
 
 def network():
@@ -26,7 +29,7 @@ def network():
 
 def ours(data):
     model = network()
-    task = Task(0, Exposure((), (), 10), (1, 8, 8), Training(epochs=EPOCHS, batch_size=BATCH, schedule="constant"))
+    task = Task(0, Exposure((), (), 10), shape=(1, 8, 8), training=TRAINING)
     fit(model, data, task, lambda batch: F.cross_entropy(model(batch.x), batch.y))
 
 
