@@ -11,11 +11,10 @@ from torch.nn import functional as F
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.exemplars import Selection
-from cl_engine.memory.exemplars.quota import Quota
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.branched import Branched
 from cl_engine.models.heads import Head
-from cl_engine.strategies.rehearsal.replay import Replay
+from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, TotalOption
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
@@ -42,17 +41,9 @@ class MEMO(Replay):
             Selection,
             Field(description="as of replay, herding as in the authors' code; a reservoir needs `quota: even`"),
         ] = "herding",
-        total: Annotated[
-            int | None, Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen")
-        ] = None,
-        per_class: Annotated[
-            int | None,
-            Field(ge=1, le=10**12, description="exemplars of each class; not with `selection: reservoir`"),
-        ] = None,
-        quota: Annotated[
-            Quota,
-            Field(description="floor(K / classes) each as in the paper, or even shares that use every slot"),
-        ] = "papers",
+        total: TotalOption = None,
+        per_class: PerClassOption = None,
+        quota: QuotaOption = "papers",
         train_base: Annotated[
             Literal["auto"] | bool,
             Field(
