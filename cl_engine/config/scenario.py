@@ -18,7 +18,7 @@ from cl_engine.config.checks import Check, blaming, options_of
 from cl_engine.config.document import Document, SourceError, read
 from cl_engine.config.identity import code_identity, data_identity, user_modules
 from cl_engine.config.keys import Evaluate
-from cl_engine.data.normalisation import normalisation
+from cl_engine.data.normalisation import Normalisation, normalisation
 from cl_engine.data.samples import DataSource, Labels
 from cl_engine.errors import InputError
 from cl_engine.kinds.problems import Problem, Problems, shown
@@ -161,7 +161,7 @@ class Scenario:
         """Return what builds the scenario's strategy."""
         return Rebuilder(self.strategy_class, options_of(self.strategy), terms)
 
-    def _normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    def _normalisation(self) -> Normalisation | None:
         given = self.training.normalise
         if isinstance(given, dict):
             return tuple(given["mean"]), tuple(given["deviation"])

@@ -6,10 +6,11 @@ import torch
 
 from cl_engine.data.samples import Samples
 
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation, one number per channel
 ROWS = 4096  # images looked at at a time
 
 
-def normalisation(samples: Samples) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normalisation(samples: Samples) -> Normalisation:
     """Return mean and standard deviation of each channel of uint8 images, as values in 0..1.
 
     A channel that never changes has deviation 1.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cl_engine.data.normalisation import Normalisation
 from cl_engine.models.network import Network
 
 
@@ -44,7 +45,7 @@ class Branched(Network):
         shape: tuple[int, ...],
         generator: torch.Generator,
         device: torch.device,
-        normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+        normalisation: Normalisation | None = None,
     ) -> None:
         super().__init__(backbone, shape, generator, device, normalisation)
         self.width = self.backbone.features

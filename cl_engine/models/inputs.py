@@ -7,6 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from cl_engine.data.normalisation import Normalisation
+
 
 def to_float(x: Tensor) -> Tensor:
     """Return features as they are and uint8 images scaled to [-1, 1]."""
@@ -24,7 +26,7 @@ class Inputs(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None) -> None:
+    def __init__(self, normalisation: Normalisation | None = None) -> None:
         super().__init__()
         self.standardised = normalisation is not None
         for name, values in zip(("mean", "deviation"), normalisation or (), strict=False):

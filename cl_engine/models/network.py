@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cl_engine.data.normalisation import Normalisation
 from cl_engine.models.backbone import build_backbone
 from cl_engine.models.heads import Head
 from cl_engine.models.inputs import Inputs
@@ -30,7 +31,7 @@ class Network(nn.Module):
         shape: tuple[int, ...],
         generator: torch.Generator,
         device: torch.device,
-        normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+        normalisation: Normalisation | None = None,
     ) -> None:
         super().__init__()
         self.inputs = Inputs(normalisation).to(device)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cl_engine.data.normalisation import Normalisation
 from cl_engine.models.backbone import build_backbone, initialise
 from cl_engine.models.inputs import Inputs
 
@@ -35,7 +36,7 @@ class Prototypes(nn.Module):
         shape: tuple[int, ...],
         generator: torch.Generator,
         device: torch.device,
-        normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+        normalisation: Normalisation | None = None,
     ) -> None:
         super().__init__()
         self.inputs = Inputs(normalisation).to(device)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from cl_engine.data.normalisation import Normalisation
 from cl_engine.errors import EngineError
 from cl_engine.memory.budget import Budget, Room
 from cl_engine.memory.compression import ModelDtype, packed_entries
@@ -20,7 +21,6 @@ from cl_engine.scenarios.exposure import Exposure
 from cl_engine.terms.charges import Charges, bytes_of
 from cl_engine.terms.training import Training
 
-Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 T = TypeVar("T")
 Module = TypeVar("Module", bound=nn.Module)
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import torch
 from pydantic import TypeAdapter
 
+from cl_engine.data.normalisation import Normalisation
 from cl_engine.memory.budget import Budget
 from cl_engine.memory.compression import ModelDtype
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.terms.charges import Charges
-from cl_engine.terms.task import Normalisation, Task, silent
+from cl_engine.terms.task import Task, silent
 from cl_engine.terms.training import Training
 
 

@@ -14,8 +14,6 @@ from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
 from cl_engine.terms.training import Training
 
-MOMENTS = {"sgd": 1, "adam": 2, "adamw": 2}  # tensors as large as a parameter that an optimizer keeps
-
 
 class Stepper:
     """An optimizer that charges what training takes, whenever a batch is larger than any before.
@@ -124,19 +122,14 @@ class Stepper:
 
     def _optimizer_bytes(self) -> int:
         """Bytes of the optimizer's state after a step on what has a gradient now."""
-        moved = [p for p in self.parameters if p.grad is not None]
-        kind = self.options.optimizer
-        without = kind == "sgd" and not any(group["momentum"] for group in self.optimizer.param_groups)
-        moments = 0 if without else MOMENTS[kind]
-        if kind == "sgd" and moments:
-            moved = [
-                p
-                for group in self.optimizer.param_groups
-                for p in group["params"]
-                if group["momentum"] and p.grad is not None
-            ]
-        counters = 0 if kind == "sgd" else 4 * len(moved)  # Adam counts its steps in float32
-        return moments * bytes_of(moved) + counters
+        total = 0
+        for group in self.optimizer.param_groups:
+            moved = [p for p in group["params"] if p.grad is not None]
+            if self.options.optimizer != "sgd":
+                total += 2 * bytes_of(moved) + 4 * len(moved)  # two moments; Adam counts its steps in float32
+            elif group["momentum"]:
+                total += bytes_of(moved)
+        return total
 
 
 def _trained(module: nn.Module, groups: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
