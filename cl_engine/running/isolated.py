@@ -58,9 +58,10 @@ class ProcessAudit:
         if "<locals>" in self.kind or self.kind.startswith("__main__:"):
             raise ProcessError(f"memory.audit: process needs a strategy that can be imported; {self.kind} cannot")
         with writing(folder or Path(tempfile.gettempdir())):
-            if folder is not None:
-                folder.mkdir(exist_ok=True)
-            self.folder = folder or Path(tempfile.mkdtemp(prefix="cl-engine-"))
+            if folder is None:
+                folder = Path(tempfile.mkdtemp(prefix="cl-engine-"))
+            folder.mkdir(exist_ok=True)
+            self.folder = folder.resolve()  # children have another current directory
             self.server = Server(self.folder)
 
     def learn(

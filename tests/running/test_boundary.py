@@ -146,8 +146,9 @@ def test_native_half_parameters_are_held_as_they_are():
 
 def test_children_keep_environment_and_folder_of_the_start(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    record = run(hiding.DeclaresLate, audit="process")
-    assert record.accuracy["seen"][-1] > 0.9
+    scenario = {**BASE, "strategy": "tests.hiding:DeclaresLate", "memory": {"audit": "process"}}
+    for out in (None, "relative/runs"):
+        assert cl_engine.run(scenario, out=out).accuracy["seen"][-1] > 0.9
 
 
 def test_what_a_killed_run_left_in_its_folder_is_removed_by_the_next(tmp_path):
