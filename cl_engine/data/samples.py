@@ -115,6 +115,17 @@ def rows_at(rows: Tensor, index: Tensor | slice) -> Tensor:
     return rows.index_select(0, index) if isinstance(index, Tensor) else rows[index]
 
 
+def set_rows(rows: Tensor, index: Tensor, values: Tensor) -> None:
+    """Replace the rows at ``index``, int64; ``values`` have the type and device of ``rows``.
+
+    NumPy does so several times faster on the CPU.
+    """
+    if rows.device.type == "cpu" and rows.dtype != torch.bfloat16:
+        rows.numpy()[index.numpy()] = values.numpy()
+    else:
+        rows[index] = values
+
+
 def _column(samples: Samples, name: str, other: Samples) -> Tensor:
     """Return a column; zeros of the other's kind where there is none."""
     found = samples.columns.get(name)

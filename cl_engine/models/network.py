@@ -46,7 +46,7 @@ class Network(nn.Module):
     def train(self, mode: bool = True) -> Network:
         """Set training mode; a frozen backbone stays in evaluation mode, so that no running statistics move."""
         super().train(mode)
-        if self.frozen:
+        if mode and self.frozen:
             self.backbone.eval()
         return self
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cl_engine.data.samples import Samples
 from cl_engine.errors import EngineError
+from cl_engine.memory.exemplars.encoded import EncodedSamples
 from cl_engine.terms.task import Task
 from cl_engine.terms.training import Training
 from cl_engine.training.augmentation import Augmentation, augmentation_of
@@ -30,7 +31,7 @@ def fit(
     samples: Samples,
     task: Task,
     loss: Callable[[Samples], Tensor],
-    memory: Samples | None = None,
+    memory: Samples | EncodedSamples | None = None,
     *,
     mix: Mix = "joint",
     views: int = 1,
@@ -54,7 +55,9 @@ def fit(
         samples: the new ones.
         task: the experience.
         loss: maps a batch to a scalar; an argument of every step, so it may hold a teacher or another module.
-        memory: samples to rehearse; their rows are marked in ``batch.rehearsed``.
+        memory: samples to rehearse; their rows are marked in ``batch.rehearsed``.  Encoded ones, such as
+            :class:`Exemplars`, are decoded as they are drawn online, and once for a call offline; what that takes
+            is charged as ``decoded exemplars``.
         mix: ``joint``: offline one shuffled set of samples and memory, online the micro-batch filled up to
             ``batch_size``; ``balanced``: each batch of new samples and as many drawn from the memory; a number:
             so many drawn beside each batch.  Draws are uniform, with replacement.
@@ -79,7 +82,7 @@ def fit(
     options = training or task.training
     stepper = _stepper(module, task, options, groups, name)
     loop = _Loop(samples, memory, mix, views, options, task, name)
-    module.train()
+    stepper.parts.train(True)
     if task.dry:
         for batch in loop.first():
             stepper.measure(batch, loss)
@@ -87,7 +90,7 @@ def fit(
         _fit_micro_batch(loop, stepper, loss, after_step)
     else:
         _fit_epochs(loop, stepper, loss, after_step)
-    module.eval()
+    stepper.parts.train(False)
 
 
 def _stepper(module: nn.Module, task: Task, options: Training, groups: Groups | None, name: str) -> Stepper:
@@ -133,7 +136,7 @@ class _Loop:
     def __init__(
         self,
         samples: Samples,
-        memory: Samples | None,
+        memory: Samples | EncodedSamples | None,
         mix: Mix,
         views: int,
         options: Training,
@@ -141,11 +144,11 @@ class _Loop:
         name: str,
     ) -> None:
         self.samples, self.mix, self.views, self.options, self.task = samples, mix, views, options, task
-        self.memory = None if memory is None or not len(memory) else _marked(memory, True)
-        if self.memory is not None:
-            self.samples = _marked(samples, False)
-        if self.memory is not None and mix == "joint" and not task.online:
-            self.samples, self.memory = self.samples + self.memory, None
+        self.memory = memory if memory is not None and len(memory) else None
+        if isinstance(self.memory, EncodedSamples) and not task.online:
+            self.memory = _decoded(self.memory, task)
+        if isinstance(self.memory, Samples) and mix == "joint" and not task.online:
+            self.samples, self.memory = _joined(samples, self.memory), None
         self.augmentation: Augmentation | None = augmentation_of(options.augmentation)
         suffix = "" if name == "main" else f"/{name}"
         self.order, self.draws, self.changes = (
@@ -186,7 +189,7 @@ class _Loop:
         if not count:
             return batch
         drawn = torch.randint(len(self.memory), (count,), generator=self.draws)
-        return batch + self.memory[drawn.to(batch.y.device)]
+        return _joined(batch, self.memory[drawn.to(batch.y.device)])
 
     def _prepared(self, batch: Samples) -> Samples:
         if self.augmentation is None and self.views == 1:
@@ -198,9 +201,19 @@ class _Loop:
         return Samples(x, repeated.y, repeated.columns)
 
 
-def _marked(samples: Samples, rehearsed: bool) -> Samples:
-    mark = torch.full((len(samples),), rehearsed, device=samples.y.device)
-    return samples.with_columns(rehearsed=mark)
+def _decoded(memory: EncodedSamples, task: Task) -> Samples:
+    """Return all samples of a memory; raw ones are used where they are held."""
+    samples = memory.samples()
+    if samples.x.data_ptr() != memory.x.data_ptr():
+        task.charge("decoded exemplars", samples.x.numel() * samples.x.element_size())
+    return samples
+
+
+def _joined(new: Samples, memory: Samples) -> Samples:
+    """Return both, those from the memory marked as rehearsed."""
+    both = new + memory
+    mark = torch.arange(len(both), device=both.y.device) >= len(new)
+    return Samples(both.x, both.y, {**both.columns, "rehearsed": mark})
 
 
 def _rate(options: Training, batches: int, per_epoch: int) -> float:

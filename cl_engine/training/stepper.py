@@ -13,6 +13,8 @@ from cl_engine.data.samples import Samples
 from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
 from cl_engine.terms.training import Training
+from cl_engine.training.parts import Parts
+from cl_engine.training.sgd import SGD
 
 
 class Stepper:
@@ -26,6 +28,7 @@ class Stepper:
 
     Attributes:
         batches: how many batches were seen.
+        parts: the parts of the module that is trained.
         due: steps that delivered samples have earned and that were not taken yet; online only.
     """
 
@@ -34,11 +37,14 @@ class Stepper:
     ) -> None:
         self.task, self.options = task, options
         self.batches, self.due = 0, 0.0
-        self._largest, self._waiting = 0, 0
-        self._groups = _trained(module, groups)
+        self._largest, self._waiting, self._states = 0, 0, -1
+        self.parts = Parts(module)
+        self._groups, self._all = _trained(module, groups), groups is None
         self.parameters = [p for group in self._groups for p in group["params"]]
         self.optimizer = _optimizer(self._groups, options, task.device)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        bf16 = options.precision == "bf16"
+        self._precision = torch.autocast(task.device.type, torch.bfloat16) if bf16 else nullcontext()
         self._channels_last = _wants_channels_last(module, options, task)
         if self._channels_last:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -46,6 +52,8 @@ class Stepper:
 
     def trains(self, module: nn.Module, groups: Sequence[Mapping[str, Any]] | None) -> bool:
         """Tell whether these are the parameters that it trains."""
+        if groups is None and self._all and module is self.parts.module and self.parts.unchanged:
+            return True
         asked = [id(p) for group in _trained(module, groups) for p in group["params"]]
         return asked == [id(p) for p in self.parameters]
 
@@ -71,7 +79,7 @@ class Stepper:
             after_step: called after a step of the optimizer.
         """
         if not self._waiting:
-            self.optimizer.zero_grad(set_to_none=True)
+            self._forget_gradients()
         value = self._backward(batch, loss)
         self.batches += 1
         self._waiting += 1
@@ -91,15 +99,17 @@ class Stepper:
             nn.utils.clip_grad_norm_(self.parameters, self.options.clip)
         self._waiting = 0
         self.optimizer.step()
-        self.task.charge("optimizer", self._optimizer_bytes())
+        if len(self.optimizer.state) != self._states:
+            self._states = len(self.optimizer.state)
+            self.task.charge("optimizer", bytes_of(self.optimizer.state))
         if after_step is not None:
             after_step()
 
     def measure(self, batch: Samples, loss: Callable[[Samples], Tensor]) -> None:
         """Charge what a step on ``batch`` would take, without taking it."""
         self._backward(batch, loss)
-        self.task.charge("optimizer", self._optimizer_bytes())
-        self.optimizer.zero_grad(set_to_none=True)
+        self.task.charge("optimizer", self._bytes_of_state())
+        self._forget_gradients()
 
     def _backward(self, batch: Samples, loss: Callable[[Samples], Tensor]) -> Tensor:
         if self._channels_last and batch.x.ndim == 4:
@@ -111,16 +121,19 @@ class Stepper:
             self.task.charge("batch", bytes_of([batch.x, batch.y]))
         if self.options.compile:
             loss = self._loss_of.setdefault(loss, torch.compile(loss))
-        bf16 = torch.autocast(self.task.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
         measured = _charged_activations(self.task, self.parameters) if larger else nullcontext()
-        with measured, bf16:
+        with measured, self._precision:
             value = loss(batch)
         value.backward()  # type: ignore[no-untyped-call]
         if larger:
             self.task.charge("gradients", bytes_of([p.grad for p in self.parameters]))
         return value
 
-    def _optimizer_bytes(self) -> int:
+    def _forget_gradients(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def _bytes_of_state(self) -> int:
         """Bytes of the optimizer's state after a step on what has a gradient now."""
         total = 0
         for group in self.optimizer.param_groups:
@@ -139,20 +152,21 @@ def _trained(module: nn.Module, groups: Sequence[Mapping[str, Any]] | None) -> l
     return [group for group in kept if group["params"]] or [{"params": []}]
 
 
-def _optimizer(groups: list[dict[str, Any]], options: Training, device: torch.device) -> torch.optim.Optimizer:
+def _optimizer(
+    groups: list[dict[str, Any]], options: Training, device: torch.device
+) -> SGD | torch.optim.Optimizer:
     if not groups[0]["params"]:
         raise ValueError("nothing to train: no parameter takes a gradient; allowed: a module with one that does")
-    fused = True if device.type == "cuda" else None
     if options.optimizer == "sgd":
-        return torch.optim.SGD(
+        return SGD(
             groups,
             lr=options.lr,
             momentum=options.momentum,
             weight_decay=options.weight_decay,
             nesterov=options.nesterov,
-            fused=fused,
         )
     kind = torch.optim.Adam if options.optimizer == "adam" else torch.optim.AdamW
+    fused = True if device.type == "cuda" else None
     return kind(groups, lr=options.lr, weight_decay=options.weight_decay, fused=fused)
 
 

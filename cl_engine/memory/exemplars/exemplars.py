@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from cl_engine.memory.codecs.codec import Codec, Encoded
 from cl_engine.memory.codecs.raw import Raw
 from cl_engine.memory.exemplars.class_means import class_means
 from cl_engine.memory.exemplars.encoded import Column, EncodedSamples
+from cl_engine.memory.exemplars.places import Places
 from cl_engine.memory.exemplars.quota import Limits
 from cl_engine.memory.exemplars.selection import BY_FEATURES, first, newest_keys, uniform_keys
 
@@ -51,6 +53,8 @@ class Exemplars(EncodedSamples):
         """Start empty; see :class:`EncodedSamples`.  Without a codec samples are stored as they are."""
         super().__init__(shape, codec or Raw(), columns)
         self.selection = selection
+        self._places: Places | None = None
+        self._settled: tuple[Limits, int] | None = None  # under which every group has the places that it gets
         # Samples delivered so far: of everything (reservoir), of each class (the other uniform ones).
         self.hold("seen", torch.zeros(1 if selection == "reservoir" else 0, dtype=torch.int64))
 
@@ -58,6 +62,7 @@ class Exemplars(EncodedSamples):
         """Make room for the counts of ``classes`` classes."""
         if self.selection in ("random", "class-balanced"):
             self.seen = torch.cat([self.seen, self.seen.new_zeros(classes - len(self.seen))])
+            self._places = None
 
     def update(
         self, new: Samples, limits: Limits, generator: torch.Generator, features: Callable[[Tensor], Tensor]
@@ -70,8 +75,10 @@ class Exemplars(EncodedSamples):
             generator: a CPU generator.
             features: maps samples ``[N, ...]`` to features ``[N, D]``; used by herding and nearest-mean.
         """
+        if self.selection in COUNTING and 0 < len(new) <= len(self) and self._admit(new, limits, generator):
+            return
         labels = torch.cat([self.y.long(), new.y]).cpu()
-        pooled = torch.zeros_like(labels) if self.selection == "reservoir" else labels
+        pooled = self._groups(labels)
         classes, group, available = torch.unique(pooled, return_inverse=True, return_counts=True)
         preferred: Preferred
         if self.selection in COUNTING:
@@ -84,6 +91,39 @@ class Exemplars(EncodedSamples):
             preferred = partial(first, group, newest_keys(len(labels), len(self)))
         chosen, encoded = self._choose(group, available, preferred, new, limits)
         self.replace(encoded, labels[chosen], self._joined_columns(new, chosen))
+        self._places = None
+
+    def _admit(self, new: Samples, limits: Limits, generator: torch.Generator) -> bool:
+        """Put new samples into the places of others, one by one; False where they must be chosen all anew.
+
+        A group that refused or forgot a sample and may grow now is no longer what admitting one by one can go on
+        from, and neither is a memory that must shrink.
+        """
+        each = self.codec.bytes_per_sample(self.shape)
+        if each is None or not self.can_put(new):
+            return False
+        if self._places is None:
+            self._places, self._settled = Places(self._groups(self.y.cpu().long()), len(self.seen)), None
+        beside = limits.room.beside(self.sizes_vary, self.column_bytes(new)) if limits.room else 0
+        group, seen = self._groups(new.y.cpu()).tolist(), self.seen.tolist()
+        held = wanted = [len(mine) for mine in self._places.of]
+        if self._settled != (limits, each + beside) or any(seen[g] == held[g] for g in group):
+            wanted = _wanted(held, group, limits, each + beside)
+            grows = any(want > have < before for want, have, before in zip(wanted, held, seen, strict=True))
+            if grows or sum(wanted) < len(self):
+                return False
+            self._settled = (limits, each + beside) if wanted == held else None
+        leaving = sum(max(have - want, 0) for want, have in zip(wanted, held, strict=True))
+        draws = torch.rand(leaving + len(group), generator=generator, dtype=torch.float64).tolist()
+        taken = self._places.admit(group, wanted=wanted, seen=seen, draws=iter(draws))
+        if taken:
+            places, numbers = torch.tensor([[*taken], [*taken.values()]])
+            self.put(places, new[numbers.to(new.y.device)])
+        self.seen += torch.tensor(group, device=self.seen.device).bincount(minlength=len(seen))
+        return True
+
+    def _groups(self, labels: Tensor) -> Tensor:
+        return torch.zeros_like(labels) if self.selection == "reservoir" else labels
 
     def sample(self, count: int, generator: torch.Generator, balanced: bool = False) -> Samples:
         """Draw ``count`` exemplars with replacement, uniformly; ``balanced``: a class first, then one of its own.
@@ -96,7 +136,7 @@ class Exemplars(EncodedSamples):
         if not len(self):
             return self.take(torch.zeros(0, dtype=torch.int64, device=self.y.device))
         drawn = torch.randint(len(self), (count,), generator=generator)
-        if balanced:  # exemplars are stored class by class, except in a reservoir
+        if balanced:
             order = self.y.cpu().argsort(stable=True)
             lengths = torch.bincount(self.y.cpu())
             starts, present = lengths.cumsum(0) - lengths, lengths.nonzero().flatten()
@@ -170,3 +210,12 @@ class Exemplars(EncodedSamples):
         arriving = rows_at(new.x, (index[fresh] - held).to(new.x.device))
         both = self.encoded().take(index[~fresh]).join(self.codec.encode(arriving))
         return both.take(torch.where(fresh, int((~fresh).sum()) + fresh.cumsum(0), (~fresh).cumsum(0)) - 1)
+
+
+def _wanted(held: list[int], group: list[int], limits: Limits, each: int) -> list[int]:
+    """Return how many exemplars every group may have once new ones of ``group`` compete with those held."""
+    available = np.array(held) + np.bincount(group, minlength=len(held))
+    present, wanted = available > 0, np.zeros(len(held), dtype=np.int64)
+    wanted[present] = limits.counts(torch.from_numpy(available[present]), each).numpy()
+    counts: list[int] = wanted.tolist()
+    return counts

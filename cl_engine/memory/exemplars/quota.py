@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,18 +79,18 @@ def shares(available: Tensor, total: int) -> Tensor:
     >>> [shares(torch.tensor(a), 10).tolist() for a in ([100, 100, 100], [2, 100, 100], [1, 2])]
     [[4, 3, 3], [2, 4, 4], [1, 2]]
     """
-    level, above = 0, total + 1
-    while above - level > 1:  # the highest level to which every class can be filled
-        middle = (level + above) // 2
-        if int(available.clamp(max=middle).sum()) <= total:
-            level = middle
-        else:
-            above = middle
-    result = available.clamp(max=level)
-    rest = total - int(result.sum())
-    more = torch.nonzero(available > level).flatten()[:rest]
-    result[more] += 1
-    return result
+    have = available.numpy()
+    ascending = np.sort(have)
+    left = total - ascending.cumsum() + ascending  # once the classes with fewer have all they need
+    levels = left // np.arange(len(have), 0, -1)  # to which the others can then be filled
+    unmet = np.flatnonzero(ascending > levels)
+    if not len(unmet):
+        return available.clone()
+    level = int(levels[unmet[0]])
+    result = np.minimum(have, level)
+    more = np.flatnonzero(have > level)
+    result[more[: total - int(result.sum())]] += 1
+    return torch.from_numpy(result)
 
 
 def _in_turns(cost: Tensor, group: Tensor, free: int) -> Tensor:

@@ -1,7 +1,8 @@
 """Which samples become exemplars: every rule puts the candidates of a class in an order of preference.
 
 How many of each class are kept is another question (:mod:`cl_engine.memory.exemplars.quota`): the first so many
-of the order.  Exemplars are stored in that order, so an exemplar set shrinks by forgetting its tail.
+of the order.  Where features or age decide, exemplars are stored in that order, so an exemplar set shrinks by
+forgetting its tail; a uniform sample has no order.
 """
 
 from __future__ import annotations
@@ -76,13 +77,12 @@ def uniform_keys(group: Tensor, held: int, seen: Tensor, generator: torch.Genera
     """Return keys by which the first k candidates of a group are a uniform sample of all that it delivered.
 
     As if every sample drew an Exp(1) key on arrival, and those with the smallest stayed.  Nothing but the number
-    of samples delivered needs to be kept for that: the keys of the held ones, in order of preference, are the
-    smallest order statistics of so many draws, and those are sums of Exp(1) / (n - j) (Renyi, 1953).  So the
-    sample is uniform however the stream is cut into updates, as long as k never grows again.
+    of samples delivered needs to be kept for that: the keys of the held ones, in any order, are the smallest order
+    statistics of so many draws, and those are sums of Exp(1) / (n - j) (Renyi, 1953).  So the sample is uniform
+    however the stream is cut into updates, as long as k never grows again.
 
     Args:
-        group: int64 ``[N]``, the group of each candidate; the first ``held`` are held, sorted by group and each
-            group in order of preference.
+        group: int64 ``[N]``, the group of each candidate; the first ``held`` are held.
         held: how many are held.
         seen: int64 ``[groups]``, samples delivered before the candidates that are not held.
         generator: a CPU generator.
@@ -91,11 +91,13 @@ def uniform_keys(group: Tensor, held: int, seen: Tensor, generator: torch.Genera
         float64 ``[N]``.
     """
     keys = torch.empty(len(group), dtype=torch.float64).exponential_(generator=generator)
-    old = group[:held]
-    steps = keys[:held] / (seen[old] - ranks(old))
+    shuffled = torch.randperm(held, generator=generator)
+    by_group = shuffled[group[shuffled].argsort(stable=True)]
+    old = group[by_group]
+    steps = keys[by_group] / (seen[old] - ranks(old))
     sums = torch.cat([steps.new_zeros(1), steps.cumsum(0)])
-    before = sums[torch.arange(held) - ranks(old)]
-    return torch.cat([sums[1:] - before, keys[held:]])
+    keys[by_group] = sums[1:] - sums[torch.arange(held) - ranks(old)]
+    return keys
 
 
 def newest_keys(candidates: int, held: int) -> Tensor:

@@ -53,7 +53,9 @@ class MEMO(Replay):
         ] = "auto",
         auxiliary: Annotated[float, Field(ge=0, le=1e9, description="weight alpha of the auxiliary loss")] = 1.0,
     ) -> None:
-        super().__init__(backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota)
+        super().__init__(
+            backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, mix="joint"
+        )
         self.train_base, self.auxiliary = train_base, auxiliary
 
     def build(self, task: Task) -> Branched:
@@ -71,14 +73,14 @@ class MEMO(Replay):
         width = self.network.backbone.features
         self.network.head.grow(task.seen_classes, task.generator("head"), features=width)
 
-    def train_on(self, task: Task, samples: Samples, exemplars: Samples) -> None:
+    def train_on(self, task: Task, samples: Samples) -> None:
         """Minimise both heads' losses; without old classes, or without new ones, there is nothing to tell apart."""
         if not 0 < task.old_classes < task.seen_classes:
-            fit(self.network, samples, task, self.loss, memory=exemplars)
+            fit(self.network, samples, task, self.loss, memory=self.memory, mix=self.mix)
             return
         head = task.keep("auxiliary head", lambda: self._auxiliary_head(task))
         loss = partial(self.both_losses, head=head, old=task.old_classes)
-        fit(nn.ModuleList([self.network, head]), samples, task, loss, memory=exemplars)
+        fit(nn.ModuleList([self.network, head]), samples, task, loss, memory=self.memory, mix=self.mix)
 
     def both_losses(self, batch: Samples, head: Head, old: int) -> Tensor:
         """Return ``CE(all classes) + alpha CE(any old one, new classes)``, a scalar (section 4.3).

@@ -46,7 +46,13 @@ class ICaRL(Replay):
         ] = "nearest-mean",
     ) -> None:
         super().__init__(
-            backbone=backbone, selection="herding", total=total, per_class=per_class, quota=quota, codec=codec
+            backbone=backbone,
+            selection="herding",
+            total=total,
+            per_class=per_class,
+            quota=quota,
+            codec=codec,
+            mix="joint",
         )
         self.classifier = classifier
 
@@ -60,10 +66,10 @@ class ICaRL(Replay):
         super().learn(task, samples)
         self._means = None
 
-    def train_on(self, task: Task, samples: Samples, exemplars: Samples) -> None:
+    def train_on(self, task: Task, samples: Samples) -> None:
         """Train under the network as it was when the experience began."""
         loss = partial(self.loss, teacher=task.teacher(self.network), old=task.old_classes)
-        fit(self.network, samples, task, loss, memory=exemplars)
+        fit(self.network, samples, task, loss, memory=self.memory, mix=self.mix)
 
     def loss(self, batch: Samples, teacher: Network | None = None, old: int = 0) -> Tensor:
         """:func:`distilled_bce` under the teacher's scores of the first ``old`` classes, a scalar."""

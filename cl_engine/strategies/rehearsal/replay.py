@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -18,7 +18,7 @@ from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.network import Network
 from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.terms.task import Task
-from cl_engine.training.loop import fit
+from cl_engine.training.loop import Mix, fit
 
 DEFAULT_TOTAL = 200
 
@@ -35,7 +35,11 @@ QuotaOption = Annotated[
 
 
 class Replay(Finetune):
-    """Train on the experience's samples and the exemplars, one shuffled set; then choose exemplars anew.
+    """Train on the experience's samples and as many exemplars beside each batch; then choose exemplars anew.
+
+    Experience replay (ER; Chaudhry et al., 2019) with any rule of choosing exemplars.  With ``mix: joint`` samples
+    and exemplars are one shuffled set, as in the class-incremental papers: where an experience is large beside the
+    memory, few of its batches then hold an exemplar.
 
     The number of exemplars is the smallest of what is asked for: ``total``, ``per_class``, and what the memory
     budget leaves; 200 in all where none of them is given.  With ``codec: features`` everything happens on the
@@ -57,8 +61,16 @@ class Replay(Finetune):
         per_class: PerClassOption = None,
         quota: QuotaOption = "even",
         codec: CodecOption = "raw",
+        mix: Annotated[
+            Literal["balanced", "joint"] | Annotated[int, Field(ge=1, le=10**6)],
+            Field(
+                description="exemplars beside a batch of new samples: as many again (balanced), a number of them, "
+                "or one shuffled set with the new samples (joint; online: the batch filled up to batch_size)"
+            ),
+        ] = "balanced",
     ) -> None:
         super().__init__(backbone=backbone)
+        self.mix: Mix = mix
         self.selection, self.total, self.per_class, self.quota = selection, total, per_class, quota
         self.codec = codec
         if selection == "reservoir":
@@ -79,17 +91,14 @@ class Replay(Finetune):
         """Train on samples and exemplars, then let the samples compete for a place among the exemplars."""
         if self._on_features:
             samples = Samples(self.features(samples.x), samples.y)
-        exemplars = self.memory.samples()
-        if exemplars.x.data_ptr() != self.memory.x.data_ptr():  # raw ones are used where they are held
-            task.charge("decoded exemplars", exemplars.x.numel() * exemplars.x.element_size())
-        self.train_on(task, samples, exemplars)
+        self.train_on(task, samples)
         if task.dry and self.memory.sizes_vary and self.selection in BY_FEATURES:
             self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
         self.memory.update(samples, self._limits(task), task.generator("exemplars"), self.features_of_held)
 
-    def train_on(self, task: Task, samples: Samples, exemplars: Samples) -> None:
+    def train_on(self, task: Task, samples: Samples) -> None:
         """Minimise the loss of samples and exemplars together."""
-        fit(self.network, samples, task, self.loss, memory=exemplars)
+        fit(self.network, samples, task, self.loss, memory=self.memory, mix=self.mix)
 
     def loss(self, batch: Samples) -> Tensor:
         """Mean cross-entropy over the batch, a scalar."""
