@@ -43,6 +43,7 @@ class Rebuilder:
         check_methods(strategy_class)
         self.strategy_class, self.options, self.terms = strategy_class, options, terms
         self._pristine, self._begun = self._new(), 0
+        self._signature: Signature | None = None  # of the pristine object as it stands
         self._copies = _copies_wholly(self._pristine)
 
     def begun(self, experiences: int) -> Strategy:
@@ -61,7 +62,9 @@ class Rebuilder:
         if experiences < self._begun:
             return Signature.of(self.begun(experiences))
         self._advance(experiences)
-        return Signature.of(self._pristine)
+        if self._signature is None:
+            self._signature = Signature.of(self._pristine)
+        return self._signature
 
     def rebuilt(self, experiences: int, held: HeldState | None) -> Strategy:
         """Return the strategy as it stands after that many experiences: options, begins, state; evaluation mode.
@@ -88,6 +91,7 @@ class Rebuilder:
 
     def _advance(self, experiences: int) -> None:
         for index in range(self._begun, experiences):
+            self._signature = None
             self._begin(self._pristine, index)
             self._copies = self._copies and _copies_wholly(self._pristine)
         self._begun = max(self._begun, experiences)

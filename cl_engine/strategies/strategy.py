@@ -31,11 +31,13 @@ class Strategy(Held):
     def __new__(cls, *args: Any, **kwargs: Any) -> Strategy:
         """Remember the options, so that the engine can build the same strategy again."""
         made = super().__new__(cls)
-        signature = inspect.signature(cls.__init__)
-        named = dict(list(signature.bind(made, *args, **kwargs).arguments.items())[1:])
-        for name, parameter in signature.parameters.items():
-            if parameter.kind is parameter.VAR_KEYWORD:
-                named.update(named.pop(name, {}))
+        named: dict[str, Any] = {}
+        if args or kwargs:  # a copy is made with neither, and brings its options along
+            signature = inspect.signature(cls.__init__)
+            named = dict(list(signature.bind(made, *args, **kwargs).arguments.items())[1:])
+            for name, parameter in signature.parameters.items():
+                if parameter.kind is parameter.VAR_KEYWORD:
+                    named.update(named.pop(name, {}))
         object.__setattr__(made, "options", named)
         object.__setattr__(made, "notes", [])
         return made
