@@ -102,6 +102,7 @@ def _run(
     if scenario.memory.audit == "process":
         audit = ProcessAudit(rebuilder, None if store is None else store.work)
     progress = reporter.progress if reporter else None
+    told = {note for line in lines for note in line["notes"]}  # remarks are made once in a run
     try:
         for index in range(len(lines), len(scenario.plan)):
             begun = time.perf_counter()
@@ -116,12 +117,14 @@ def _run(
             for evaluator in stream.evaluators:
                 measured |= evaluator.facts(predictor, index, terms.exposures[index].seen_classes)
             total = time.perf_counter() - begun
+            remarks = [remark for remark in learned.remarks if remark not in told]
+            told.update(remarks)
             line = {
                 **stream.facts(index),
                 **measured,
                 "curve": curve.points,
                 **memory_facts(held.entries, learned.transient, scenario.memory.counted),
-                "notes": [*learned.notes, *dict.fromkeys(predictor.notes)],
+                "notes": [*remarks, *learned.notes, *dict.fromkeys(predictor.notes)],
                 "threads": torch.get_num_threads(),
                 "seconds": {"learn": learning, "predict": total - learning, "total": total},
             }

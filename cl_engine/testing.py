@@ -12,12 +12,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
+from cl_engine.errors import EngineError
 from cl_engine.kinds.problems import Problems, one_line
 from cl_engine.kinds.validation import validate
 from cl_engine.memory.ledger import ledger
 from cl_engine.memory.state import STRUCTURE, HeldState, hold
 from cl_engine.randomness import isolated, torch_generator
 from cl_engine.running.learning import Learned, learn
+from cl_engine.running.lost import unregistered
 from cl_engine.scenarios.delivery import Delivery
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.strategies.rebuilding import Rebuilder, begin
@@ -158,6 +160,8 @@ class Trial:
 def _run(check: Callable[[Trial], Iterator[str]], trial: Trial) -> Iterator[str]:
     try:
         yield from check(trial)
+    except EngineError as error:  # it says itself what is wrong
+        yield one_line(error)
     except Exception as error:  # whatever a strategy raises is what its author wants to see
         frame = traceback.extract_tb(error.__traceback__)[-1]
         yield f"raises {type(error).__name__}: {one_line(error)} ({frame.filename}, line {frame.lineno})"
@@ -240,6 +244,7 @@ def lists_its_state(trial: Trial) -> Iterator[str]:
     for name, value in _loose_tensors(begun).items():
         if name not in before or not _same(before[name], value):
             yield f"self.{name} is a tensor outside state_dict() and will not survive; use self.hold({name!r}, ...)"
+    yield from unregistered(begun)
     ledger(rebuilder.rebuilt(len(trial.classes), held))
 
 

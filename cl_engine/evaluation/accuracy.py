@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,6 +15,8 @@ from cl_engine.data.samples import Samples
 from cl_engine.evaluation.evaluator import Predict
 from cl_engine.metrics import all_metrics, class_metrics
 from cl_engine.scenarios.transforms import apply
+
+Counted = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 class Counts(NamedTuple):
@@ -54,10 +58,9 @@ class Accuracy:
         self.test, self.transforms, self.device = test, transforms, device
         self.groups, self.within = groups, within
         self.classes = sum(map(len, groups))
-        self.group_of: Tensor | None = None
-        if masked:
-            numbers = [number for number, group in enumerate(groups) for _ in group]
-            self.group_of = torch.tensor(numbers, device=device)  # ids ascend from group to group
+        # Ids ascend from group to group.
+        self.numbers = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        self.group_of = torch.from_numpy(self.numbers).to(device) if masked else None
 
     def facts(self, predict: Predict, experience: int, exposed: int) -> dict[str, Any]:
         """Return ``correct`` and ``tested`` per transform and class id, and ``accuracy``; see :class:`Evaluator`.
@@ -119,13 +122,22 @@ class Accuracy:
             return row + [None] * (len(self.groups) - len(row))
         if not correct:
             return [None] * len(self.groups)
-        return [_ratio(sum(correct[0][c] for c in g), sum(tested[0][c] for c in g)) for g in self.groups]
+        parts, wholes = (
+            np.bincount(self.numbers, weights, len(self.groups)) for weights in (correct[0], tested[0])
+        )
+        return _ratios(parts, wholes)  # sums of counts, exact in float64
 
 
 def _recalls(line: Mapping[str, Any]) -> list[float | None]:
     """Return the accuracy of each class over all tested transforms; None for classes not exposed."""
-    columns = zip(zip(*line["correct"], strict=True), zip(*line["tested"], strict=True), strict=True)
-    return [_ratio(sum(c), sum(t)) for c, t in columns]
+    if not line["correct"]:
+        return []
+    return _ratios(np.sum(line["correct"], axis=0), np.sum(line["tested"], axis=0))
+
+
+def _ratios(parts: Counted, wholes: Counted) -> list[float | None]:
+    found = (parts / np.maximum(wholes, 1)).tolist()
+    return [ratio if whole else None for ratio, whole in zip(found, wholes.tolist(), strict=True)]
 
 
 def _ratio(part: int, whole: int) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -19,7 +20,9 @@ class ContractError(MemoryContractError):
 
 
 @torch.no_grad()
-def predicted(strategy: Strategy, x: Tensor, columns: int, device: torch.device) -> Iterator[Tensor]:
+def predicted(
+    strategy: Strategy, x: Tensor, columns: int, device: torch.device, experience: int
+) -> Iterator[Tensor]:
     """Yield the scores ``[B, columns]`` of test samples, batch by batch, on ``device``.
 
     Args:
@@ -27,21 +30,23 @@ def predicted(strategy: Strategy, x: Tensor, columns: int, device: torch.device)
         x: samples ``[N, ...]``; the strategy gets copies.
         columns: classes that the strategy has grown for.
         device: where the strategy lives.
+        experience: the one that goes on or has just ended, for what an error says.
 
     Raises:
-        ContractError: the strategy does not return one score per sample and class.
+        ContractError: the strategy does not return one score per sample and class, or no number.
     """
+    name = type(strategy).__name__
     strategy.eval()
     with isolated(0, "predict"):
         for part in torch.split(x, BATCH):
-            yield checked(type(strategy).__name__, strategy.predict(part.to(device, copy=True)), len(part), columns)
+            yield checked(name, strategy.predict(part.to(device, copy=True)), len(part), columns, experience)
 
 
-def checked(name: str, scores: object, rows: int, columns: int) -> Tensor:
-    """Return scores ``[rows, columns]`` in which what is no number wins no comparison.
+def checked(name: str, scores: object, rows: int, columns: int, experience: int) -> Tensor:
+    """Return scores ``[rows, columns]``, minus infinity as the lowest number.
 
     Raises:
-        ContractError: they are no such scores; ``name`` is whose they are.
+        ContractError: they are no such scores, or some are NaN; ``name`` is whose they are.
     """
     if not isinstance(scores, Tensor) or scores.shape != (rows, columns):
         found = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
@@ -50,5 +55,15 @@ def checked(name: str, scores: object, rows: int, columns: int) -> Tensor:
             f"allowed: scores [{rows}, {columns}], one column per class seen"
         )
     scores = scores if scores.is_floating_point() else scores.double()
+    if not scores.numel():
+        return scores
+    least = float(scores.min())  # NaN where any score is; one pass over what is mostly all numbers
+    if math.isnan(least):
+        wrong = f"{int(scores.isnan().sum()):,} of {scores.numel():,} scores"
+        raise ContractError(
+            f"{name}.predict() returned NaN in {wrong}, evaluated after experience {experience + 1}; allowed: "
+            "numbers, infinite ones too; likely causes: training diverged, or a division by zero, such as the mean "
+            "of a class without samples"
+        )
     lowest = torch.finfo(scores.dtype).min  # above what is masked out
-    return scores.nan_to_num(nan=lowest, posinf=torch.inf, neginf=lowest)
+    return scores.clamp(min=lowest) if least < lowest else scores

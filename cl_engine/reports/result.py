@@ -41,6 +41,7 @@ class MemoryRecord(TypedDict):
         paper_bytes: under the policy ``paper``.
         max_held_bytes: the largest of ``held_bytes``.
         mean_held_bytes: their mean.
+        training_bytes: the sum of what existed only while it was learned; not in older results.
         training_peak_bytes: the largest sum of what existed only while an experience was learned.
         training_peak: the largest of each by name.
         entries: the ledger: kind, name, shape, dtype, bytes of each tensor.
@@ -56,6 +57,7 @@ class MemoryRecord(TypedDict):
     paper_bytes: list[int]
     max_held_bytes: int
     mean_held_bytes: float
+    training_bytes: list[int]
     training_peak_bytes: int
     training_peak: dict[str, int]
     entries: list[list[dict[str, Any]]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Protocol
 
 import torch
@@ -12,6 +12,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.evaluation.prediction import predicted
 from cl_engine.memory.state import HeldState
 from cl_engine.running.learning import Learned, learn
+from cl_engine.running.lost import explained
 from cl_engine.scenarios.delivery import Delivery
 from cl_engine.strategies.rebuilding import Rebuilder
 
@@ -55,6 +56,7 @@ class RebuildAudit:
 
     def __init__(self, rebuilder: Rebuilder) -> None:
         self.rebuilder = rebuilder
+        self.lost: set[str] = set()
 
     def learn(
         self,
@@ -66,11 +68,13 @@ class RebuildAudit:
         progress: Callable[[str], None] | None,
     ) -> Learned:
         """Learn experience ``index``; see :func:`cl_engine.running.learning.learn`."""
-        return learn(self.rebuilder, index, held, samples, delivery, snapshot, progress)
+        with explained(self.lost):
+            return learn(self.rebuilder, index, held, samples, delivery, snapshot, progress, self.lost)
 
     def predictor(self, index: int, held: HeldState) -> RebuiltPredictor:
         """Return a strategy rebuilt as it stands after experience ``index``."""
-        return RebuiltPredictor(self.rebuilder, index, held)
+        with explained(self.lost):
+            return RebuiltPredictor(self.rebuilder, index, held, self.lost)
 
     def close(self) -> None:
         """End what was started for the run: nothing."""
@@ -79,14 +83,15 @@ class RebuildAudit:
 class RebuiltPredictor:
     """Predicts with a rebuilt strategy, which is thrown away afterwards."""
 
-    def __init__(self, rebuilder: Rebuilder, index: int, held: HeldState) -> None:
-        self.strategy = rebuilder.rebuilt(index + 1, held)
+    def __init__(self, rebuilder: Rebuilder, index: int, held: HeldState, lost: Set[str]) -> None:
+        self.strategy, self.index, self.lost = rebuilder.rebuilt(index + 1, held), index, lost
         self.columns = rebuilder.terms.exposures[index].seen_classes
         self.device = torch.device(rebuilder.terms.device)
 
     def __call__(self, x: Tensor) -> Iterator[Tensor]:
         """Yield scores ``[B, classes seen]``."""
-        return predicted(self.strategy, x, self.columns, self.device)
+        with explained(self.lost):
+            yield from predicted(self.strategy, x, self.columns, self.device, self.index)
 
     @property
     def notes(self) -> list[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from safetensors import SafetensorError
@@ -28,6 +29,7 @@ from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Snapshot
 from cl_engine.running.job import GIVEN, HELD, JOB, MADE, OUTCOME
 from cl_engine.running.learning import Learned
+from cl_engine.running.lost import Reading
 from cl_engine.running.server import Server
 from cl_engine.running.store import writing
 from cl_engine.scenarios.delivery import Delivery
@@ -54,6 +56,7 @@ class ProcessAudit:
 
     def __init__(self, rebuilder: Rebuilder, folder: Path | None = None) -> None:
         self.rebuilder = rebuilder
+        self.lost: set[str] = set()
         self.kind = spelled("strategies", rebuilder.strategy_class)
         if "<locals>" in self.kind or self.kind.startswith("__main__:"):
             raise ProcessError(f"memory.audit: process needs a strategy that can be imported; {self.kind} cannot")
@@ -83,6 +86,7 @@ class ProcessAudit:
         delivered = {"stops": delivery.stops, "evaluate": sorted(delivery.evaluate)}
         given = {"x": samples.x, "y": samples.y}
         with self._job({"do": "learn", "index": index, **delivered}, held, given) as (work, outcome):
+            self.lost.update(map(str, outcome["lost"]))
             signature = self.rebuilder.signature(index + 1)
             learned = HeldState.read((work / MADE).read_bytes(), signature)
             for stop in sorted(delivery.evaluate):
@@ -90,7 +94,9 @@ class ProcessAudit:
         charges = Charges()
         for name, amount in outcome["transient"].items():
             charges.add(name, amount)
-        return Learned(learned, charges.largest(), [str(note) for note in outcome["notes"]])
+        return Learned(
+            learned, charges.largest(), *([str(said) for said in outcome[key]] for key in ("notes", "remarks"))
+        )
 
     def predictor(self, index: int, held: HeldState) -> ProcessPredictor:
         """Return what predicts in a process of its own."""
@@ -123,7 +129,7 @@ class ProcessPredictor:
         with self.audit._job({"do": "predict", "index": self.index}, self.held, {"x": x}) as (work, outcome):
             scores = load_file(work / MADE).get("scores")
         self._notes.update(dict.fromkeys(map(str, outcome["notes"])))
-        yield from torch.split(checked(self.audit.kind, scores, len(x), columns), BATCH)
+        yield from torch.split(checked(self.audit.kind, scores, len(x), columns, self.index), BATCH)
 
 
 class _Job:
@@ -160,7 +166,8 @@ class _Job:
         try:
             text = (self.work / OUTCOME).read_bytes()
             outcome: dict[str, Any] = json.loads(text) if len(text) <= LARGEST_OUTCOME else {}
-            if "error" not in outcome and not {"notes", "transient"} <= set(outcome):
+            needed = {"notes", "transient", *(("remarks", "lost") if self.job["do"] == "learn" else ())}
+            if not {"error", "failed"} & set(outcome) and not needed <= set(outcome):
                 raise ValueError("incomplete")
         except (OSError, ValueError, TypeError, RecursionError):
             shutil.rmtree(self.work, ignore_errors=True)
@@ -171,4 +178,15 @@ class _Job:
         if "error" in outcome:
             shutil.rmtree(self.work, ignore_errors=True)
             raise known_errors().get(outcome["error"], ProcessError)(str(outcome["message"]))
+        if "failed" in outcome:
+            shutil.rmtree(self.work, ignore_errors=True)
+            self._fail(outcome)
         return outcome
+
+    def _fail(self, outcome: dict[str, Any]) -> NoReturn:
+        """Say what a strategy's own error was, with the traceback that its author needs."""
+        if outcome["reading"] is not None:
+            Reading(**outcome["reading"]).check(self.audit.lost)
+        print(outcome["traceback"], end="", file=sys.stderr, flush=True)
+        job = f"{self.job['do']} experience {self.job['index'] + 1}"
+        raise ProcessError(f"the process that was to {job} failed: {outcome['failed']}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,18 @@ from safetensors.torch import load_file, save_file
 from cl_engine.data.samples import Samples
 from cl_engine.errors import EngineError
 from cl_engine.evaluation.prediction import predicted
+from cl_engine.kinds.problems import one_line
 from cl_engine.kinds.registry import load
 from cl_engine.memory.state import HeldState
 from cl_engine.running.learning import learn
+from cl_engine.running.lost import reading
 from cl_engine.running.store import writing
 from cl_engine.scenarios.delivery import Delivery
 from cl_engine.strategies.rebuilding import Rebuilder
 from cl_engine.terms.terms import Terms
 
 JOB, HELD, GIVEN, MADE, OUTCOME = "job.json", "held.safetensors", "given.safetensors", "made.safetensors", "out"
+LONGEST_TRACEBACK = 1 << 16  # characters
 
 
 def do_job(work: Path) -> None:
@@ -32,27 +36,43 @@ def do_job(work: Path) -> None:
         outcome = {"learn": _learn, "predict": _predict}[job["do"]](work, job)
     except EngineError as error:
         outcome = {"error": type(error).__name__, "message": str(error)}
+    except Exception as error:  # of the strategy's own
+        found = reading(error)
+        outcome = {
+            "failed": f"{type(error).__name__}: {one_line(error)}",
+            "traceback": traceback.format_exc()[-LONGEST_TRACEBACK:],
+            "reading": None if found is None else found._asdict(),
+        }
     with writing(work):
         (work / OUTCOME).write_text(json.dumps(outcome))
 
 
 def _learn(work: Path, job: dict[str, Any]) -> dict[str, Any]:
     rebuilder, index = _rebuilder(job), job["index"]
+    lost: set[str] = set()
     delivery = Delivery(tuple(job["stops"]), frozenset(job["evaluate"]))
     given, held = load_file(work / GIVEN), _held(work, rebuilder, index)
     learned = learn(
-        rebuilder, index, held, Samples(given["x"], given["y"]), delivery, functools.partial(_write, work)
+        rebuilder,
+        index,
+        held,
+        Samples(given["x"], given["y"]),
+        delivery,
+        functools.partial(_write, work),
+        lost=lost,
     )
     with writing(work):
         (work / MADE).write_bytes(learned.held.data)
-    return {"transient": learned.transient, "notes": learned.notes}
+    told = {"notes": learned.notes, "remarks": learned.remarks, "lost": sorted(lost)}
+    return {"transient": learned.transient, **told}
 
 
 def _predict(work: Path, job: dict[str, Any]) -> dict[str, Any]:
     rebuilder, index = _rebuilder(job), job["index"]
     strategy = rebuilder.rebuilt(index + 1, _held(work, rebuilder, index + 1))
     columns, device = rebuilder.terms.exposures[index].seen_classes, torch.device(rebuilder.terms.device)
-    scores = torch.cat([s.cpu() for s in predicted(strategy, load_file(work / GIVEN)["x"], columns, device)])
+    x = load_file(work / GIVEN)["x"]
+    scores = torch.cat([s.cpu() for s in predicted(strategy, x, columns, device, index)])
     with writing(work):
         save_file({"scores": scores.contiguous()}, work / MADE)
     return {"transient": {}, "notes": [str(note) for note in strategy.notes]}

@@ -12,11 +12,15 @@ from typing import NamedTuple
 import torch
 
 from cl_engine.data.samples import Samples
+from cl_engine.memory.ledger import held_bytes
 from cl_engine.memory.state import HeldState, hold
 from cl_engine.randomness import isolated
+from cl_engine.running.lost import Attributes
 from cl_engine.scenarios.delivery import Delivery
 from cl_engine.strategies.rebuilding import Rebuilder, begin
 from cl_engine.terms.charges import Charges
+
+HOLDS_NOTHING = "holds 0 bytes: is its state declared with self.hold(...) or as a parameter?"
 
 
 class Learned(NamedTuple):
@@ -26,11 +30,13 @@ class Learned(NamedTuple):
         held: what goes on.
         transient: bytes by name that existed only while it was learned.
         notes: remarks of the strategy.
+        remarks: what its author should know of what it holds and loses; said once in a run.
     """
 
     held: HeldState
     transient: dict[str, int]
     notes: list[str]
+    remarks: list[str]
 
 
 def learn(
@@ -41,6 +47,7 @@ def learn(
     delivery: Delivery | None = None,
     snapshot: Callable[[int, HeldState], None] | None = None,
     progress: Callable[[str], None] | None = None,
+    lost: set[str] | None = None,
 ) -> Learned:
     """Learn experience ``index`` from its samples, starting from what was held before.
 
@@ -53,6 +60,7 @@ def learn(
         snapshot: called with the number of samples delivered and what is held by then, wherever the delivery says
             that accuracy is measured.
         progress: shown while learning takes long.
+        lost: gains the names of attributes that were set and not held, before anything is rebuilt.
     """
     terms, charges = rebuilder.terms, Charges()
     strategy = rebuilder.rebuilt(index, held)
@@ -60,17 +68,22 @@ def learn(
     begin(strategy, task, terms.seed)
     signature = rebuilder.signature(index + 1)
     samples, start = samples.to(torch.device(terms.device)), 0
+    attributes, lost = Attributes(strategy), set() if lost is None else lost
     with isolated(terms.seed, f"learn/{index}"):
         for stop in delivery.stops if delivery else [len(samples)] if len(samples) else []:
             whole = start == 0 and stop == len(samples)
             strategy.learn(task, samples if whole else samples[start:stop].clone())  # no view of what is to come
             if delivery and stop in delivery.evaluate and snapshot and stop < len(samples):
+                lost.update(attributes.lost())
                 snapshot(stop, hold(strategy, signature, terms.model_dtype))
             if terms.online and progress:
                 progress(f"{stop}/{len(samples)} samples")
             start = stop
         strategy.end(task)
         learned = hold(strategy, signature, terms.model_dtype)
+    lost.update(attributes.lost())
     if delivery and len(samples) in delivery.evaluate and snapshot:
         snapshot(len(samples), learned)
-    return Learned(learned, charges.largest(), [str(note) for note in strategy.notes])
+    empty = [HOLDS_NOTHING] if len(samples) and not held_bytes(learned.entries) else []
+    notes, remarks = [str(note) for note in strategy.notes], empty + attributes.remarks()
+    return Learned(learned, charges.largest(), notes, remarks)

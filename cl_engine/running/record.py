@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,8 +16,12 @@ import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.evaluation.evaluator import Evaluator
 from cl_engine.memory.ledger import Entry, Policy, counted_bytes, held_bytes, policy_name
+from cl_engine.metrics import average_accuracy
 from cl_engine.reports.result import AccuracyRecord, MemoryRecord, read_result
 from cl_engine.terms.terms import Terms
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 
@@ -61,6 +67,44 @@ class RunRecord:
         """Return the whole record as plain data, as in ``result.json``."""
         return self._result
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per experience, for pandas.
+
+        Columns: ``experience`` (from 1, as in notes), ``samples`` delivered in it, ``new_classes`` and
+        ``seen_classes`` (how many), ``accuracy`` on all classes seen and ``average_accuracy`` so far (fractions,
+        NaN where undefined), ``held_bytes``, ``paper_bytes`` and ``counted_bytes`` (under the scenario's policy),
+        ``limit_bytes`` (missing without a budget) and ``training_bytes``, the most that existed only while it was
+        learned (missing in older results).
+        """
+        import pandas as pd
+
+        experiences, memory, seen = self._result["stream"]["experiences"], self.memory, self.accuracy["seen"]
+        count = len(experiences)
+        new = [len(experience["new_classes"]) for experience in experiences]
+        average = [average_accuracy(seen[:k]) for k in range(1, count + 1)]
+        missing = [None] * count
+        columns = {
+            "experience": pd.Series(range(1, count + 1), dtype="int64"),
+            "samples": pd.Series([experience["samples"] for experience in experiences], dtype="int64"),
+            "new_classes": pd.Series(new, dtype="int64"),
+            "seen_classes": pd.Series(list(itertools.accumulate(new)), dtype="int64"),
+            "accuracy": pd.Series(seen, dtype="float64"),
+            "average_accuracy": pd.Series(average, dtype="float64"),
+            "held_bytes": pd.Series(memory["held_bytes"], dtype="int64"),
+            "paper_bytes": pd.Series(memory["paper_bytes"], dtype="int64"),
+            "counted_bytes": pd.Series(memory["counted_bytes"], dtype="int64"),
+            "limit_bytes": pd.Series(memory["limits"] or missing, dtype="Int64"),
+            "training_bytes": pd.Series(memory.get("training_bytes", missing), dtype="Int64"),
+        }
+        frame: pd.DataFrame = pd.DataFrame(columns)
+        return frame
+
+    def _repr_html_(self) -> str:
+        """Return the frame as a notebook shows it: at most 20 rows, under the name and the strategy of the run."""
+        table = self.to_frame().to_html(index=False, border=0, max_rows=20, na_rep="", float_format="{:.4f}".format)
+        kind = self._result["config"]["strategy"]["kind"]
+        return f"<p>{html.escape(self._result['name'])}: {html.escape(kind)}</p>\n{table}"
+
     def __repr__(self) -> str:
         kind = self._result["config"]["strategy"]["kind"]
         accuracy, held = self.metrics["average_accuracy"], self.memory["max_held_bytes"]
@@ -83,6 +127,7 @@ def result_of(
 ) -> dict[str, Any]:
     """Build the result from the records of all experiences."""
     held = [line["held_bytes"] for line in lines]
+    training = [sum(line["transient"].values()) for line in lines]
     budget = terms.budget
     return {
         "schema": SCHEMA,
@@ -114,7 +159,8 @@ def result_of(
             "paper_bytes": [line["paper_bytes"] for line in lines],
             "max_held_bytes": max(held),
             "mean_held_bytes": sum(held) / len(held),
-            "training_peak_bytes": max(sum(line["transient"].values()) for line in lines),
+            "training_bytes": training,
+            "training_peak_bytes": max(training),
             "training_peak": {k: max(line["transient"].get(k, 0) for line in lines) for k in _transient(lines)},
             "entries": [line["entries"] for line in lines],
         },

@@ -12,11 +12,13 @@ from typing import Any
 
 import torch
 
+from cl_engine.errors import InputError
 from cl_engine.memory.compression import packed_entries
+from cl_engine.memory.held import Held
 from cl_engine.memory.ledger import ledger
 from cl_engine.memory.state import HeldState, Signature, restore
 from cl_engine.randomness import isolated
-from cl_engine.strategies.strategy import Strategy
+from cl_engine.strategies.strategy import Strategy, check_methods
 from cl_engine.terms.task import Task
 from cl_engine.terms.terms import Terms
 
@@ -32,11 +34,16 @@ class Rebuilder:
         strategy_class: the strategy.
         options: keyword arguments of its ``__init__``.
         terms: the terms of the run.
+
+    Raises:
+        InputError: the class lacks a method, or ``super().__init__()``.
     """
 
     def __init__(self, strategy_class: type[Strategy], options: Mapping[str, Any], terms: Terms) -> None:
+        check_methods(strategy_class)
         self.strategy_class, self.options, self.terms = strategy_class, options, terms
         self._pristine, self._begun = self._new(), 0
+        self._signature: Signature | None = None  # of the pristine object as it stands
         self._copies = _copies_wholly(self._pristine)
 
     def begun(self, experiences: int) -> Strategy:
@@ -55,7 +62,9 @@ class Rebuilder:
         if experiences < self._begun:
             return Signature.of(self.begun(experiences))
         self._advance(experiences)
-        return Signature.of(self._pristine)
+        if self._signature is None:
+            self._signature = Signature.of(self._pristine)
+        return self._signature
 
     def rebuilt(self, experiences: int, held: HeldState | None) -> Strategy:
         """Return the strategy as it stands after that many experiences: options, begins, state; evaluation mode.
@@ -82,6 +91,7 @@ class Rebuilder:
 
     def _advance(self, experiences: int) -> None:
         for index in range(self._begun, experiences):
+            self._signature = None
             self._begin(self._pristine, index)
             self._copies = self._copies and _copies_wholly(self._pristine)
         self._begun = max(self._begun, experiences)
@@ -97,7 +107,29 @@ class Rebuilder:
         begin(strategy, self.terms.task(index), self.terms.seed)
 
     def _new(self) -> Strategy:
-        return self.strategy_class(**copy.deepcopy(dict(self.options)))  # a mutable option is no hiding place
+        options = copy.deepcopy(dict(self.options))  # a mutable option is no hiding place
+        try:
+            strategy = self.strategy_class(**options)
+        except AttributeError as error:
+            if "Module.__init__() call" not in str(error) and error.name not in vars(Held()):
+                raise
+            raise _unmade(_module_of(error)) from None
+        if not vars(Held()).keys() <= vars(strategy).keys():
+            raise _unmade(strategy)
+        return strategy
+
+
+def _unmade(module: object) -> InputError:
+    name = type(module).__name__
+    return InputError(f"{name}.__init__() does not call super().__init__(); allowed: call it first")
+
+
+def _module_of(error: AttributeError) -> object:
+    """Return the module, the strategy or a part of it, in whose method an error was raised."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        found, trace = trace.tb_frame.f_locals.get("self", found), trace.tb_next
+    return found
 
 
 def begin(strategy: Strategy, task: Task, seed: int) -> None:

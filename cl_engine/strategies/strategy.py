@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
+from cl_engine.errors import InputError
 from cl_engine.memory.held import Held
 from cl_engine.terms.task import Task
 
@@ -30,11 +31,13 @@ class Strategy(Held):
     def __new__(cls, *args: Any, **kwargs: Any) -> Strategy:
         """Remember the options, so that the engine can build the same strategy again."""
         made = super().__new__(cls)
-        signature = inspect.signature(cls.__init__)
-        named = dict(list(signature.bind(made, *args, **kwargs).arguments.items())[1:])
-        for name, parameter in signature.parameters.items():
-            if parameter.kind is parameter.VAR_KEYWORD:
-                named.update(named.pop(name, {}))
+        named: dict[str, Any] = {}
+        if args or kwargs:  # a copy is made with neither, and brings its options along
+            signature = inspect.signature(cls.__init__)
+            named = dict(list(signature.bind(made, *args, **kwargs).arguments.items())[1:])
+            for name, parameter in signature.parameters.items():
+                if parameter.kind is parameter.VAR_KEYWORD:
+                    named.update(named.pop(name, {}))
         object.__setattr__(made, "options", named)
         object.__setattr__(made, "notes", [])
         return made
@@ -58,3 +61,29 @@ class Strategy(Held):
     def note(self, text: str) -> None:
         """Put a remark into the run's record and on the screen, such as a numerical safeguard that acted."""
         self.notes.append(text)
+
+
+METHODS = {"begin": ("task",), "learn": ("task", "samples"), "end": ("task",), "predict": ("x",)}
+
+
+def check_methods(strategy: type[Strategy]) -> None:
+    """Check that a strategy has the methods that it must have, and that all four take what they are given.
+
+    Raises:
+        InputError: it lacks one, or one takes other arguments.
+    """
+    for name, given in METHODS.items():
+        method, call = getattr(strategy, name), f"{name}({', '.join(given)})"
+        if name in ("learn", "predict") and method is getattr(Strategy, name):
+            raise InputError(f"{strategy.__name__} has no {name}(); allowed: a subclass with def {_header(name)}")
+        if not inspect.isfunction(inspect.getattr_static(strategy, name)):
+            continue
+        try:
+            inspect.signature(method).bind(None, *given)
+        except TypeError:
+            found = f"{strategy.__name__}.{name}{inspect.signature(method)}"
+            raise InputError(f"{found} cannot be called as {call}; allowed: def {_header(name)}") from None
+
+
+def _header(name: str) -> str:
+    return f"{name}(self, {', '.join(METHODS[name])})"

@@ -111,7 +111,7 @@ def test_scores_must_have_one_column_per_seen_class():
 
 
 def test_a_strategy_that_a_process_cannot_import_is_refused():
-    class Local(cl_engine.Strategy):
+    class Local(hiding.InNames):
         pass
 
     with pytest.raises(cl_engine.running.isolated.ProcessError, match="can be imported"):

@@ -181,3 +181,23 @@ def test_the_ledger_lists_what_a_file_holds_in_one_order_however_it_is_read():
     backwards = HeldState(dict(reversed(state.items())), signature)
     assert [e.name for e in forwards.entries] == list(state)
     assert (forwards.entries, forwards.data) == (backwards.entries, backwards.data)
+
+
+@pytest.mark.parametrize("experiences", [3, 9])
+def test_begin_is_called_as_often_however_many_experiences_came_before(experiences):
+    begun = []
+
+    class Counts(hiding.DeclaresLate):
+        def __init__(self, name: str):  # an option without a default, which a copy is made without
+            super().__init__()
+            self.name = name
+
+        def begin(self, task):
+            begun.append(task.index)
+            super().begin(task)
+
+    stream = {"kind": "class-incremental", "first": 10 - experiences + 1, "step": 1}
+    cl_engine.run({**BASE, "stream": stream, "strategy": {"kind": Counts, "name": "a"}})
+    assert (
+        max(begun.count(index) for index in range(1, experiences)) == 2
+    )  # the pristine one, and the one that learns

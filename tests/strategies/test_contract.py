@@ -74,7 +74,7 @@ class ChangesWhenPredicting(BatchDependent):
         (hiding.WrongScores, r"predict\(\) returned \(\d+, 99\)"),
         (hiding.GrowsParametersInLearn, "does not rebuild what is held"),
         (hiding.HoldsText, "is str; allowed: dense tensors"),
-        (Strategy, "raises NotImplementedError"),
+        (Strategy, r"Strategy has no learn\(\); allowed: a subclass with def learn"),
         (hiding.InAttribute, "depends on something that learn\\(\\) kept outside"),
         (hiding.InKind, "allowed: a short word"),
     ],

@@ -54,4 +54,4 @@ class NCM(Strategy):
     def predict(self, x: Tensor) -> Tensor:
         """Return minus the distance to each class mean, ``[B, classes]``."""
         means = self.sums / self.counts.clamp(min=1)[:, None]
-        return -torch.cdist(self.features(x), means)
+        return torch.cdist(self.features(x), means).neg_()
