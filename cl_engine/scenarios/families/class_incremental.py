@@ -54,7 +54,7 @@ def class_incremental(
     arrival = np.append(experience_of, np.full(len(order) - len(experience_of), -1))[positions_in(order, targets)]
     left_out = len(order) - sum(counts)
     notes = (f"{left_out} classes left out (remainder: drop)",) if left_out else ()
-    return plan_by_arrival(targets, arrival, len(counts), seed=seed, notes=notes)
+    return plan_by_arrival(targets, arrival, len(counts), seed=seed, notes=notes, class_order=order)
 
 
 def ordered_labels(targets: Int64, class_order: int | str | list[int]) -> Int64:

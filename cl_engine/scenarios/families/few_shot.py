@@ -57,4 +57,4 @@ def few_shot(
     arrival[grouped[surplus]] = -1
     left_out = int(surplus.sum())
     notes = (f"{left_out} samples of session classes left out ({shots} shots each)",) if left_out else ()
-    return plan_by_arrival(targets, arrival, 1 + later // ways, seed=seed, notes=notes)
+    return plan_by_arrival(targets, arrival, 1 + later // ways, seed=seed, notes=notes, class_order=order)

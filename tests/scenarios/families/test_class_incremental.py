@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from cl_engine.kinds.problems import OptionError
 from cl_engine.scenarios.families.class_incremental import class_incremental, ordered_labels
-from cl_engine.scenarios.plan import exposure_order
+from cl_engine.scenarios.families.few_shot import few_shot
+from cl_engine.scenarios.families.task_incremental import task_incremental
+from cl_engine.scenarios.plan import class_ids, exposure_order
 
 labels = st.lists(st.sampled_from([-5, 0, 3, 17, 1000, 2**40]), min_size=1, max_size=60).map(np.array)
 
@@ -33,6 +35,24 @@ def test_experiences_follow_the_order_not_its_inverse():
     assert plan.sizes.tolist() == [150, 30, 30, 30, 30, 30]
     first = exposure_order(targets, plan)[:50]
     assert set(first) == set(ordered_labels(targets, 1993)[:50])
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        (class_incremental, {"step": 10}),
+        (class_incremental, {"first": 50, "step": 10, "seed": 7}),
+        (task_incremental, {"step": 20}),
+        (few_shot, {"shots": 2}),
+    ],
+)
+def test_class_ids_are_positions_in_the_published_order_of_cifar_100(family, options):
+    order = np.random.RandomState(1993).permutation(100).tolist()
+    assert (order[:8], order[-3:]) == ([68, 56, 78, 8, 23, 84, 90, 65], [49, 57, 33])  # as published
+    targets = np.random.RandomState(0).permutation(np.repeat(np.arange(100), 5))
+    plan = family(targets, **options)
+    ids = class_ids(plan.delivered(targets), exposure_order(targets, plan))
+    assert ids.tolist() == [order.index(label) for label in targets[plan.indices]]
 
 
 @given(labels, st.integers(0, 2**31), st.integers(1, 3), st.sampled_from(["last", "first"]))
