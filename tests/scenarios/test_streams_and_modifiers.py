@@ -214,7 +214,7 @@ def test_every_stream_declares_its_options(kind):
 
 @pytest.mark.parametrize("name", MODIFIERS)
 def test_every_modifier_declares_its_options(name):
-    modifier = _load(name)
+    modifier = _load(MODIFIERS[name])
     assert describe(modifier).endswith(".")
     assert all(option.description for option in options(modifier))
     assert "seed" in {option.name for option in options(modifier)}
