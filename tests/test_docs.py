@@ -1,10 +1,12 @@
 """What the documentation shows runs."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cl_engine
@@ -31,6 +33,50 @@ def test_the_training_section_that_is_shown_is_valid():
     (block,) = blocks(ROOT / "docs" / "training.md", "yaml")
     training = parse(block, "training.md").tree["training"]
     cl_engine.Scenario.load({"data": "digits", "strategy": "finetune", "training": training})
+
+
+def images(folder, name, classes):
+    """Write a data set with the labels and the shape of CIFAR's, few images of each class."""
+    x, y = np.zeros((5 * classes, 32, 32, 3), np.uint8), np.arange(5 * classes) % classes
+    np.savez(folder / f"{name}.npz", x_train=x, y_train=y, x_test=x[:classes], y_test=y[:classes])
+
+
+@pytest.fixture
+def translated(tmp_path):
+    images(tmp_path, "cifar100", 100)
+    images(tmp_path, "cifar10", 10)
+    found = []
+    for number, block in enumerate(blocks(ROOT / "docs" / "terms.md", "yaml")):
+        (tmp_path / f"{number}.yaml").write_text(block)
+        found.append(cl_engine.Scenario.load(tmp_path / f"{number}.yaml"))
+    return found
+
+
+def test_the_translated_json_means_what_the_json_says(translated):
+    (block,) = blocks(ROOT / "docs" / "terms.md", "json")
+    theirs, ours = json.loads(block), translated[0]
+    (seed,) = theirs["seed"]
+    increments = [theirs["init_cls"], *[theirs["increment"]] * 9]
+    assert [len(exposure.new_classes) for exposure in ours.exposures] == increments
+    order = np.random.RandomState(seed).permutation(100)
+    assert set(ours.labels.train[ours.plan.experience(0)]) == set(order[: theirs["init_cls"]])
+    assert (ours.strategy["kind"], ours.strategy["total"]) == (theirs["model_name"], theirs["memory_size"])
+    assert ours.strategy["backbone"]["kind"] == theirs["convnet_type"]
+
+
+def test_the_translated_command_line_means_what_it_says(translated):
+    (line,) = re.findall(r"^python main.py (.*)$", (ROOT / "docs" / "terms.md").read_text(), re.M)
+    words = line.split()
+    theirs, ours = dict(zip(words[::2], words[1::2], strict=True)), translated[1]
+    assert [exposure.new_classes for exposure in ours.exposures] == [(c, c + 1) for c in range(0, 10, 2)]
+    assert set(ours.labels.train[ours.plan.experience(0)]) == {
+        0,
+        1,
+    }  # without permutation the lowest labels come first
+    assert ours.strategy["total"] == int(theirs["--buffer_size"])
+    training = ours.training
+    assert (training.lr, training.epochs) == (float(theirs["--lr"]), int(theirs["--n_epochs"]))
+    assert training.batch_size == int(theirs["--batch_size"])
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)

@@ -22,7 +22,7 @@ from cl_engine.kinds.validation import validate
 from cl_engine.memory.alignment.reference import reference
 from cl_engine.memory.budget import MemoryOptions
 from cl_engine.scenarios import MODIFIERS
-from cl_engine.scenarios.composition import compose
+from cl_engine.scenarios.composition import canonical, compose
 from cl_engine.scenarios.every import every_stream
 from cl_engine.scenarios.plan import PlanError, StreamPlan
 from cl_engine.scenarios.transforms import apply
@@ -60,10 +60,11 @@ class Check:
         self._device()
         source = self.source or self._source()
         labels = self._labels(source)
+        plan = self._plan(stream, labels)
         return {
             "name": self.name,
             "data": self._data(source),
-            "stream": stream,
+            "stream": canonical(stream, labels.train),
             "strategy": self.keys["strategy"],
             "memory": self._memory(),
             "training": self._training(labels),
@@ -75,7 +76,7 @@ class Check:
             "folder": self.folder,
             "source": source,
             "labels": labels,
-            "plan": self._plan(stream, labels),
+            "plan": plan,
             "strategy_class": strategy_class,
         }
 

@@ -62,12 +62,13 @@ class Accuracy:
         self.numbers = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
         self.group_of = torch.from_numpy(self.numbers).to(device) if masked else None
 
-    def facts(self, predict: Predict, experience: int, exposed: int) -> dict[str, Any]:
+    def facts(self, predict: Predict, experience: int, exposed: int, met: Tensor | None = None) -> dict[str, Any]:
         """Return ``correct`` and ``tested`` per transform and class id, and ``accuracy``; see :class:`Evaluator`.
 
-        Only exposed classes are tested and predicted; ``accuracy`` is None before the first of them.
+        Only exposed classes are tested and predicted; ``accuracy`` is None before the first of them.  ``met``, bool
+        ``[C]``, says which ids below ``exposed`` those are; None: all, as at the end of every experience.
         """
-        counts = self.counts(predict, experience, exposed)
+        counts = self.counts(predict, experience, exposed, met)
         correct = [c.correct.tolist() for c in counts]
         tested = [c.tested.tolist() for c in counts]
         accuracy = _ratio(sum(map(sum, correct)), sum(map(sum, tested)))
@@ -87,27 +88,31 @@ class Accuracy:
             "accuracy": {"seen": seen, "matrix": matrix, "curve": [list(point) for point in curve]},
         }
 
-    def counts(self, predict: Predict, experience: int, exposed: int) -> list[Counts]:
-        """Return the counts of each part of the test data that is exposed by now.
+    def counts(self, predict: Predict, experience: int, exposed: int, met: Tensor | None = None) -> list[Counts]:
+        """Return the counts of each part of the test data that is exposed by now; arguments as of :meth:`facts`.
 
         Returns:
             One entry per transform seen so far, or a single one; none before the first class.
         """
         if not exposed:
             return []
-        test = self.test[self.test.y < exposed]
+        test, hidden = self.test[self.test.y < exposed], None
+        if met is not None:
+            test, hidden = test[met[test.y]], ~met[:exposed].to(self.device)
         if self.transforms is None:
-            return [self._counts(predict, test, exposed)]
+            return [self._counts(predict, test, exposed, hidden)]
         seen = self.transforms[: experience + 1]
-        return [self._counts(predict, Samples(apply(t, test.x), test.y), exposed) for t in seen]
+        return [self._counts(predict, Samples(apply(t, test.x), test.y), exposed, hidden) for t in seen]
 
-    def _counts(self, predict: Predict, test: Samples, exposed: int) -> Counts:
+    def _counts(self, predict: Predict, test: Samples, exposed: int, hidden: Tensor | None) -> Counts:
         correct = torch.zeros(self.classes, dtype=torch.int64, device=self.device)
         start = 0
         for scores in predict(test.x):
             y = test.y[start : start + len(scores)].to(self.device)
             start += len(scores)
             scores = scores.to(self.device)[:, :exposed]
+            if hidden is not None:
+                scores = scores.masked_fill(hidden, -torch.inf)
             if self.group_of is not None:
                 elsewhere = self.group_of[:exposed] != self.group_of[y][:, None]
                 scores = scores.masked_fill(elsewhere, -torch.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from cl_engine.scenarios.plan import Int64, StreamPlan, class_ids, exposure_orde
 
 ROWS, COLUMNS = 150, 120  # cells of the picture; more classes or experiences share a cell
 TABLE_ROWS = 60
+TITLE, SUBTITLE, AXIS_TITLE = 13, 12, 12  # font sizes, pixels
+MARGIN = 90  # pixels that axis and legend always take beside the columns
 
 
 def overview(targets: Int64, plan: StreamPlan) -> dict[str, Any]:
@@ -122,21 +125,27 @@ def chart_of(targets: Int64, plan: StreamPlan, title: str) -> dict[str, Any]:
     x = {"field": "x", "type": "ordinal", "axis": {"labelAngle": 0, "labelExpr": label, "title": unit}}
     if x_ticks:
         x["axis"] = {**x["axis"], "values": x_ticks}  # type: ignore[dict-item]
-    y_axis: dict[str, Any] = {"title": classes_title, "labelExpr": _label_expression(order, per_row)}
+    y_axis: dict[str, Any] = {
+        "title": _lines(classes_title, AXIS_TITLE, height, bold=True),
+        "labelExpr": _label_expression(order, per_row),
+    }
     if rows > 24:
         y_axis["values"] = sorted({0, rows // 4, rows // 2, 3 * rows // 4, rows - 1})
     bar_x = {**x, "axis": None}
+    subtitles = [
+        f"{len(plan.indices):,} samples in {experiences} experiences, {classes} classes; "
+        f"{plan.dropped:,} samples never delivered",
+        "Above: samples of each experience. Below: which classes they come from; white is none.",
+    ]
     scheme = {"type": "sqrt", "scheme": "blues", "domainMin": 0}
     legend = {"title": ["samples", "per cell"], "gradientLength": min(height, 160)}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": {
-            "text": title,
-            "subtitle": [
-                f"{len(plan.indices):,} samples in {experiences} experiences, {classes} classes; "
-                f"{plan.dropped:,} samples never delivered",
-                "Above: samples of each experience. Below: which classes they come from; white is none.",
-            ],
+            "text": _lines(title, TITLE, width + MARGIN, bold=True),
+            "fontSize": TITLE,
+            "subtitle": [line for text in subtitles for line in _lines(text, SUBTITLE, width + MARGIN)],
+            "subtitleFontSize": SUBTITLE,
             "anchor": "start",
             "subtitleColor": "#555",
         },
@@ -175,8 +184,17 @@ def chart_of(targets: Int64, plan: StreamPlan, title: str) -> dict[str, Any]:
             },
         ],
         "spacing": 6,
-        "config": {"view": {"stroke": "#ddd"}, "axis": {"labelFontSize": 11, "titleFontSize": 12}},
+        "padding": 20,  # for fonts wider than the one that the layout was made with
+        "config": {"view": {"stroke": "#ddd"}, "axis": {"labelFontSize": 11, "titleFontSize": AXIS_TITLE}},
     }
+
+
+def _lines(text: str, size: int, pixels: int, bold: bool = False) -> list[str]:
+    """Break ``text`` so that no line is longer than ``pixels``, whatever sans-serif font a viewer has.
+
+    In the widest common ones (Verdana, DejaVu Sans) a character is 0.6 of the size wide on average, 0.7 in bold.
+    """
+    return textwrap.wrap(text, int(pixels / (size * (0.7 if bold else 0.6))))
 
 
 def _span(position: int, width: int, total: int) -> str:

@@ -88,7 +88,8 @@ class Curve:
         """Measure after ``delivered`` samples of the experience, on the classes exposed until then."""
         begun, stream = time.perf_counter(), self.stream
         start = int(stream.plan.offsets[self.index])
-        exposed = int(stream.y[: start + delivered].max()) + 1  # ids ascend in order of exposure
-        facts = stream.accuracy.facts(self.predictor(self.index, held), self.index, exposed)
+        met = torch.bincount(stream.y[: start + delivered], minlength=stream.accuracy.classes) > 0
+        exposed = int(met.nonzero().max()) + 1  # inside an experience, ids below it may still be unmet
+        facts = stream.accuracy.facts(self.predictor(self.index, held), self.index, exposed, met)
         self.points.append([start + delivered, facts["accuracy"]])
         self.seconds += time.perf_counter() - begun

@@ -21,6 +21,11 @@ KINDS = {
     "gaussian-schedule": "cl_engine.scenarios.families.gaussian_schedule:gaussian_schedule",
     "plan": "cl_engine.scenarios.families.stored:stored",
 }
+CANONICAL = {  # of kinds whose options have several spellings: the function that returns the one
+    "class-incremental": "cl_engine.scenarios.families.class_incremental:canonical",
+    "task-incremental": "cl_engine.scenarios.families.class_incremental:canonical",
+    "few-shot": "cl_engine.scenarios.families.few_shot:canonical",
+}
 MODIFIERS = {
     "imbalance": "cl_engine.scenarios.modifiers.imbalance:imbalance",
     "drift": "cl_engine.scenarios.modifiers.drift:drift",

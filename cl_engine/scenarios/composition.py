@@ -13,7 +13,7 @@ import numpy as np
 
 from cl_engine.kinds.problems import OptionError, did_you_mean
 from cl_engine.randomness import derive
-from cl_engine.scenarios import MODIFIERS
+from cl_engine.scenarios import CANONICAL, MODIFIERS
 from cl_engine.scenarios.empty import Empty, without_empty
 from cl_engine.scenarios.plan import Int64, StreamPlan, targets_digest
 
@@ -63,6 +63,16 @@ def compose(
     return without_empty(plan, policy)
 
 
+def canonical(stream: Mapping[str, Any], targets: Int64) -> dict[str, Any]:
+    """Return a stream's kind and options in the one spelling of what they mean for ``targets`` ``[N]``.
+
+    Raises:
+        OptionError: what the family raises.
+    """
+    kind = stream["kind"]
+    return dict(_load(CANONICAL[kind])(targets, stream) if kind in CANONICAL else stream)
+
+
 def _once(
     targets: Int64,
     family: Callable[..., StreamPlan],
@@ -72,7 +82,7 @@ def _once(
 ) -> StreamPlan:
     if "imbalance" in modifiers:
         with _options_of("imbalance"):
-            kept = _load("imbalance")(targets, **{"seed": seed, **modifiers["imbalance"]})
+            kept = _load(MODIFIERS["imbalance"])(targets, **{"seed": seed, **modifiers["imbalance"]})
         plan = _widened(family(targets[kept], **options), targets, kept)
     else:
         plan = family(targets, **options)
@@ -81,7 +91,7 @@ def _once(
     for name in ("drift", "sizes", "label_noise"):
         if name in modifiers:
             with _options_of(name):
-                plan = _load(name)(targets, plan, **{"seed": seed, **modifiers[name]})
+                plan = _load(MODIFIERS[name])(targets, plan, **{"seed": seed, **modifiers[name]})
     return plan
 
 
@@ -98,8 +108,8 @@ def _widened(plan: StreamPlan, targets: Int64, kept: Int64) -> StreamPlan:
     )
 
 
-def _load(name: str) -> Callable[..., Any]:
-    module, _, function = MODIFIERS[name].partition(":")
+def _load(path: str) -> Callable[..., Any]:
+    module, _, function = path.partition(":")
     loaded: Callable[..., Any] = getattr(importlib.import_module(module), function)
     return loaded
 

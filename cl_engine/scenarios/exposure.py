@@ -10,7 +10,7 @@ from cl_engine.scenarios.plan import Int64, StreamPlan, class_ids, exposure_orde
 
 
 class Exposure(NamedTuple):
-    """The classes of one experience, as ids in order of first exposure.
+    """The classes of one experience, as ids (see :func:`~cl_engine.scenarios.plan.exposure_order`).
 
     Attributes:
         classes: ids present, ascending.

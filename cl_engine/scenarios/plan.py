@@ -39,10 +39,13 @@ class StreamPlan:
         boundaries: whether strategies are told where an experience ends.
         task_identity: whether prediction is restricted to the classes of the sample's own experience.
         notes: what a reader must know, such as what was dropped and why; never silent.
+        class_order: int64 ``[C]``, the labels in the order that the family was asked for, or None.  It numbers the
+            classes that one experience exposes; without it they are numbered as their first samples arrive.
 
     Raises:
         PlanError: offsets that do not cover the indices, an index that is no training sample, a sample twice
-            inside one experience, or a sample in two experiences although ``repeats`` is false.
+            inside one experience, a sample in two experiences although ``repeats`` is false, or a class order
+            that names a label twice.
     """
 
     indices: Int64
@@ -55,9 +58,10 @@ class StreamPlan:
     boundaries: bool = True
     task_identity: bool = False
     notes: tuple[str, ...] = ()
+    class_order: Int64 | None = None
 
     def __post_init__(self) -> None:
-        for name in ("indices", "offsets", "labels"):
+        for name in ("indices", "offsets", "labels", "class_order"):
             if getattr(self, name) is None:
                 continue
             array = np.array(getattr(self, name), dtype=np.int64)  # a copy, so that freezing hurts nobody
@@ -72,6 +76,8 @@ class StreamPlan:
             raise PlanError("labels must hold one entry per delivered sample")
         if self.transforms is not None and len(self.transforms) != len(self):
             raise PlanError("transforms must hold one entry per experience")
+        if self.class_order is not None and len(np.unique(self.class_order)) < len(self.class_order):
+            raise PlanError("class_order must name no label twice")
         if self.repeats:
             for t in range(len(self)):
                 if has_duplicates(self.experience(t)):
@@ -108,7 +114,7 @@ class StreamPlan:
         """SHA-256 over the labels' digest, the offsets and the indices; equal on every machine.
 
         It names what is delivered and nothing else: two families (or two spellings of the options of one) that
-        deliver the same samples in the same order share a fingerprint.
+        deliver the same samples in the same order share a fingerprint, whatever ids they give to the classes.
         """
         digest = hashlib.sha256(b"cl-engine plan 1\n" + self.targets_sha256.encode())
         for array in (self.offsets, self.indices, *([] if self.labels is None else [self.labels])):
@@ -152,21 +158,29 @@ def plan_of(
 
 
 def exposure_order(targets: Int64, plan: StreamPlan) -> Int64:
-    """Return the label values in the order in which the plan first delivers them, int64 ``[C]``.
+    """Return the label values in the order of their class ids, int64 ``[C]``: experience by experience.
 
-    A wrong label (label noise) exposes the class that it names.  Position in this array is the class id that
-    strategies see (invariant U8: a bijection that never renames an exposed class).
+    The classes that one experience exposes stand in the plan's class order; where it has none (or does not name
+    them), in the order of their first samples.  A wrong label (label noise) exposes the class that it names.
+    Position in this array is the class id that strategies see (invariant U8: a bijection that never renames an
+    exposed class).
 
     >>> targets = np.array([30, 10, 20, 10])
-    >>> exposure_order(targets, plan_of(targets, [np.array([1, 3]), np.array([2, 0])])).tolist()
+    >>> experiences = [np.array([1, 3]), np.array([2, 0])]
+    >>> exposure_order(targets, plan_of(targets, experiences)).tolist()
     [10, 20, 30]
+    >>> exposure_order(targets, plan_of(targets, experiences, class_order=[30, 20, 10])).tolist()
+    [10, 30, 20]
     """
     labels, first = np.unique(plan.delivered(targets), return_index=True)
-    return labels[np.argsort(first, kind="stable")]
+    if plan.class_order is None:
+        return labels[np.argsort(first, kind="stable")]
+    experience = np.searchsorted(plan.offsets, first, side="right")
+    return labels[np.lexsort((first, class_ids(labels, plan.class_order), experience))]
 
 
 def class_ids(labels: Int64, order: Int64) -> Int64:
-    """Return the class id of each label: its position in the exposure order; ``len(order)`` if it is not there.
+    """Return the position of each label in ``order`` ``[C]``, its class id; ``len(order)`` if it is not there.
 
     >>> class_ids(np.array([30, 10, 99]), np.array([10, 30])).tolist()
     [1, 0, 2]

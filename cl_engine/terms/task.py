@@ -36,8 +36,8 @@ def silent(_: str) -> None:
 class Task:
     """One experience, without its data.  Everything in it is the strategy's own copy.
 
-    Class ids are ``0..C-1`` in the order in which the stream first exposes the classes, so ``y < old_classes``
-    tells the samples of old classes.
+    Class ids are ``0..C-1`` in the order in which experiences first expose the classes, so ``y < old_classes``
+    tells the samples of old classes; the new ones of an experience follow the stream's ``class_order``, if any.
 
     Attributes:
         index: number of the experience, from 0.

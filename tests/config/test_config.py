@@ -54,6 +54,19 @@ def test_defaults_are_filled_in_and_the_root_seed_reaches_the_stream(tmp_path):
     assert Scenario.load(write(tmp_path, GOOD), ["stream.seed=3"]).stream["seed"] == 3
 
 
+@pytest.mark.parametrize("kind", ["class-incremental", "task-incremental"])
+def test_three_spellings_of_a_stream_are_one_scenario(kind):
+    def made(**options):
+        return Scenario.load({"data": "digits", "strategy": "ncm", "stream": {"kind": kind, **options}})
+
+    spellings = [made(), made(step=2), made(first=2, step=2), made(experiences=5), made(step=2, experiences=5)]
+    assert len({scenario.id for scenario in spellings}) == 1
+    written = {"first": None, "step": 2, "experiences": None}
+    assert written.items() <= spellings[3].stream.items()
+    assert Scenario.load(spellings[3].to_dict()).id == spellings[3].id
+    assert made(first=6, experiences=3).id == made(first=6, step=2).id != spellings[0].id
+
+
 def test_the_resolved_scenario_loads_to_itself(tmp_path):
     scenario = Scenario.load(write(tmp_path, GOOD))
     again = Scenario.load(scenario.to_dict())

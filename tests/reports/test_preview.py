@@ -1,10 +1,12 @@
 """Previews: the table counts what the plan delivers, the picture is a valid chart, the export runs."""
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import altair as alt
 import numpy as np
 import pytest
 
@@ -45,9 +47,9 @@ def test_the_command_writes_pictures_and_a_plan_that_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     svg = ET.parse(tmp_path / "digits-permuted-preview.svg").getroot()
-    words = "".join(svg.itertext())
+    words = " ".join(svg.itertext())
     assert "experience" in words
-    assert "in order of first exposure" in words
+    assert "class, in order of first exposure" in words
     html = (tmp_path / "digits-permuted-preview.html").read_text()
     assert "vega" in html
     assert "<script src=" not in html  # the page works offline
@@ -59,6 +61,45 @@ def test_the_command_writes_pictures_and_a_plan_that_runs(tmp_path):
     again = cl_engine.run(scenario, stream=stream)
     assert again.to_dict()["stream"]["fingerprint"] == facts["fingerprint"]
     assert again.accuracy == cl_engine.run(find("digits-permuted")).accuracy
+
+
+def texts(element, matrix=(1.0, 0.0, 0.0, 1.0, 0.0, 0.0)):
+    """Yield the lines of text of an SVG with their left, top, right, bottom, all glyphs as wide as Verdana's."""
+    a, b, c, d, e, f = matrix
+    for name, numbers in re.findall(r"(\w+)\(([^)]*)\)", element.get("transform", "")):
+        if name == "translate":
+            x, y = map(float, numbers.split(","))
+            e, f = a * x + c * y + e, b * x + d * y + f
+        else:
+            assert (name, numbers) == ("rotate", "-90")
+            a, b, c, d = -c, -d, a, b
+    if element.tag.endswith("}text"):
+        size = float(element.get("font-size").removesuffix("px"))
+        for number, line in enumerate([*element] or [element]):
+            width = len(line.text) * size * (0.7 if element.get("font-weight") == "bold" else 0.6)
+            start = {"start": 0, "middle": -width / 2, "end": -width}[element.get("text-anchor")]
+            down = number * (size + 2)
+            ends = [(a * x + c * down + e, b * x + d * down + f) for x in (start, start + width)]
+            yield line.text, *map(min, *ends), *map(max, *ends)
+    for child in element:
+        yield from texts(child, (a, b, c, d, e, f))
+
+
+@pytest.mark.parametrize(("classes", "experiences"), [(1, 1), (10, 2), (100, 10), (2000, 500)])
+def test_no_text_is_wider_than_the_picture(classes, experiences, tmp_path):
+    title = "a-name-without-a-space-" * 4 + ": repetition-sampled"
+    targets = np.arange(10 * max(classes, experiences)) % classes
+    plan = plan_of(targets, np.array_split(np.arange(len(targets)), experiences))
+    with alt.data_transformers.enable("default", max_rows=None):
+        alt.Chart.from_dict(chart_of(targets, plan, title)).save(tmp_path / "p.svg")
+    svg = ET.parse(tmp_path / "p.svg").getroot()
+    lines = list(texts(svg))
+    assert "".join(line for line, *_ in lines).replace(" ", "").count(title.replace(" ", "")) == 1  # nothing is cut
+    for line, left, top, right, bottom in lines:
+        assert left >= 0, line
+        assert top >= 0, line
+        assert right <= float(svg.get("width")), line
+        assert bottom <= float(svg.get("height")), line
 
 
 @pytest.mark.parametrize("target", ["file/below", "/proc/nothing"])

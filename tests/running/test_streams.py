@@ -1,5 +1,6 @@
 """Streams end to end: every family under every strategy, online and offline, and the same closed form at the end."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -12,6 +13,8 @@ from cl_engine.config.scenario import ConfigError, Scenario
 from cl_engine.data.digits import Digits
 from cl_engine.running.stream import Stream
 from cl_engine.scenarios import KINDS
+from cl_engine.scenarios.families.stored import store
+from cl_engine.scenarios.plan import exposure_order
 from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.terms.task import HiddenError
 
@@ -257,3 +260,26 @@ def test_broken_plan_files(tmp_path, arrays, complaint):
         Scenario.load(
             {"data": "digits", "strategy": "ncm", "stream": {"kind": "plan", "path": str(tmp_path / "p.npz")}}
         )
+
+
+@pytest.mark.parametrize("stream", ["class-incremental", "task-incremental", "i-blurry"])
+def test_accuracy_within_an_experience_does_not_depend_on_how_classes_are_numbered(tmp_path, stream):
+    """A nearest-mean learner is the same under any numbering, and by arrival the classes met are the lowest ids."""
+    options = {"experiences": 2} if stream == "i-blurry" else {"step": 5}
+    scenario = Scenario.load(
+        {
+            "data": {"kind": "gaussian", "classes": 10, "samples_per_class": 6, "separation": 1.5},
+            "stream": {"kind": stream, **options, "delivery": "online", "micro_batch": 2},
+            "strategy": "ncm",
+            "evaluate": {"every": "4 samples"},
+        }
+    )
+    by_arrival = dataclasses.replace(scenario.plan, class_order=None)
+    assert not np.array_equal(
+        exposure_order(scenario.labels.train, by_arrival), exposure_order(scenario.labels.train, scenario.plan)
+    )
+    store(by_arrival, tmp_path / "plan.npz")
+    plan = {"kind": "plan", "path": str(tmp_path / "plan.npz"), "delivery": "online", "micro_batch": 2}
+    other, own = cl_engine.run(scenario, stream=plan), cl_engine.run(scenario)
+    assert own.accuracy["curve"] == other.accuracy["curve"]
+    assert own.accuracy["seen"] == other.accuracy["seen"]

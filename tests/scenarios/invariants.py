@@ -41,6 +41,8 @@ def check_plan(targets, plan):
     seen = []
     for t in range(len(plan)):
         new = [label for label in dict.fromkeys(targets[plan.experience(t)].tolist()) if label not in seen]
+        if plan.class_order is not None:
+            new.sort(key=plan.class_order.tolist().index)
         assert exposed[len(seen) : len(seen) + len(new)].tolist() == new
         seen += new
 

@@ -83,3 +83,19 @@ def test_exposure_order_never_renames_a_class():
     full = [np.array([2, 1]), np.array([3, 0]), np.array([5, 4])]
     orders = [exposure_order(targets, plan_of(targets, full[:n])).tolist() for n in (1, 2, 3)]
     assert orders == [[5, 1], [5, 1, 3], [5, 1, 3, 8]]
+
+
+def test_the_class_order_numbers_the_classes_of_one_experience_and_none_of_an_earlier_one():
+    targets = np.array([5, 1, 5, 3, 1, 8])
+    parts = [np.array([2, 1]), np.array([3, 5, 0]), np.array([4])]
+    assert exposure_order(targets, plan_of(targets, parts, class_order=[8, 1, 3, 5])).tolist() == [1, 5, 8, 3]
+    assert exposure_order(targets, plan_of(targets, parts, class_order=[3])).tolist() == [5, 1, 3, 8]
+
+
+def test_a_class_order_that_names_a_label_twice_is_refused():
+    with pytest.raises(PlanError, match="no label twice"):
+        plan([0, 1], [0, 2], class_order=np.array([7, 7]))
+
+
+def test_the_fingerprint_does_not_depend_on_how_classes_are_numbered():
+    assert plan([0, 2], [0, 2]).fingerprint == plan([0, 2], [0, 2], class_order=np.array([9, 7])).fingerprint

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -91,6 +92,27 @@ def test_fingerprints_are_pinned_and_agree_in_another_process(tmp_path):
 def test_every_digits_twin_runs_as_it_is(name):
     record = cl_engine.run(find(name))
     assert record.metrics["average_accuracy"] > 0.3
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_description_says_what_the_scenario_really_delivers(name, tmp_path):
+    text, written = shipped()[name], yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    scenario = cl_engine.Scenario.load(find(name), overrides(name, tmp_path))
+    assert int(re.search(r"(\d+) experiences", text)[1]) == len(scenario.plan)
+    if match := re.search(r"B(\d+) Inc(\d+)", text):
+        first, *later = [len(exposure.new_classes) for exposure in scenario.exposures]
+        assert first == (int(match[1]) or int(match[2]))
+        assert set(later) == {int(match[2])}
+    if match := re.search(r"slots S\((\d+), (\d+)\)", text):
+        assert [int(g) for g in match.groups()] == [len(scenario.plan), written["stream"]["classes_per_experience"]]
+    if match := re.search(r"(\d+) base classes, then (\d+)-way (\d+)-shot", text):
+        ways, shots = int(match[2]), int(match[3])
+        assert [len(e.new_classes) for e in scenario.exposures][:2] == [int(match[1]), ways]
+        assert scenario.plan.sizes[1] == ways * shots
+    if written["data"] == "digits":
+        assert text.startswith(f"Digits, {'x'.join(map(str, scenario.labels.shape[1:]))} images: ")
+    else:
+        assert ", from your .npz file" in text
 
 
 def test_every_standard_scenario_has_a_description_and_a_twin():

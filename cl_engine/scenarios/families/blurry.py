@@ -36,7 +36,8 @@ def blurry(
         OptionError: a class order that is not a permutation of the labels.
     """
     lists = shuffled_by_class(targets, numpy_generator(seed, "membership"))
-    home = home_experiences(ordered_labels(targets, class_order), experiences)[lists.classes]
+    order = ordered_labels(targets, class_order)
+    home = home_experiences(order, experiences)[lists.classes]
     leaving = lists.ranks < leaving_counts(lists.counts, blur)[lists.classes]
 
     travellers = np.flatnonzero(leaving)
@@ -50,7 +51,8 @@ def blurry(
     arrival = np.empty_like(place)
     arrival[lists.samples] = place
     within_order = numpy_generator(seed, "within_order")
-    return plan_of(targets, shuffled_by_experience(arrival, experiences, within_order), boundaries=False)
+    parts = shuffled_by_experience(arrival, experiences, within_order)
+    return plan_of(targets, parts, boundaries=False, class_order=order)
 
 
 def home_experiences(order: Int64, experiences: int) -> Int64:

@@ -57,14 +57,15 @@ def gaussian_schedule(
     order = ordered_labels(targets, class_order)
     position = positions_in(order, targets)
     if variant == "published":
-        return _published(targets, position, len(order), experiences, sigma, steps or STEPS, batch or BATCH, seed)
+        return _published(targets, order, position, experiences, sigma, steps or STEPS, batch or BATCH, seed)
     for option, value in (("steps", steps), ("batch", batch)):
         if value is not None:
             raise OptionError(option, "only `variant: published` has it; leave it out")
     require_samples(targets, experiences)
     peaks = (np.arange(len(order)) + 0.5) / len(order)
     times = truncated_normal(peaks[position], sigma, numpy_generator(seed, "arrival"))
-    return plan_of(targets, np.array_split(np.argsort(times, kind="stable"), experiences), boundaries=False)
+    parts = np.array_split(np.argsort(times, kind="stable"), experiences)
+    return plan_of(targets, parts, boundaries=False, class_order=order)
 
 
 def truncated_normal(
@@ -92,9 +93,9 @@ def truncated_normal(
 
 
 def _published(
-    targets: Int64, position: Int64, classes: int, experiences: int, sigma: float, steps: int, batch: int, seed: int
+    targets: Int64, order: Int64, position: Int64, experiences: int, sigma: float, steps: int, batch: int, seed: int
 ) -> StreamPlan:
-    length = experiences * steps
+    length, classes = experiences * steps, len(order)
     spacing = length // classes
     if not spacing:
         what = f"{experiences} x {steps} steps leave no peak for each of the {classes} classes; choose more"
@@ -131,7 +132,7 @@ def _published(
     )
     if not delivered.all():
         notes.append(f"{(~delivered).sum()} samples are never drawn, among them {missing} whole classes")
-    return plan_of(targets, drawn, repeats=True, boundaries=False, notes=tuple(notes))
+    return plan_of(targets, drawn, repeats=True, boundaries=False, notes=tuple(notes), class_order=order)
 
 
 def _distinct(generator: np.random.RandomState, below: int, count: int) -> Int64:

@@ -58,7 +58,8 @@ def i_blurry(
     arrival = np.empty_like(place)
     arrival[lists.samples] = place
     within_order = numpy_generator(seed, "within_order")
-    return plan_of(targets, shuffled_by_experience(arrival, experiences, within_order), boundaries=False)
+    parts = shuffled_by_experience(arrival, experiences, within_order)
+    return plan_of(targets, parts, boundaries=False, class_order=order)
 
 
 def _first_of_each_run(order: Int64, experiences: int, total: int) -> npt.NDArray[np.bool_]:

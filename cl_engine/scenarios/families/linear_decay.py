@@ -56,7 +56,7 @@ def linear_decay(
     arrival[shuffled_by(task, numpy_generator(seed, "membership"))] = np.repeat(
         np.tile(np.arange(experiences), tasks), quotas
     )
-    return plan_by_arrival(targets, arrival, experiences, seed=seed, boundaries=False)
+    return plan_by_arrival(targets, arrival, experiences, seed=seed, boundaries=False, class_order=order)
 
 
 def task_weights(tasks: int, experiences: int, beta: float) -> npt.NDArray[np.float64]:

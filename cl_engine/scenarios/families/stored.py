@@ -22,8 +22,9 @@ def stored(
 ) -> StreamPlan:
     """A plan from a file: int64 `indices`, all experiences one after the other, and `offsets` of length T+1.
 
-    Beside them may stand ``labels`` (int64, as long as ``indices``), ``traits`` (JSON: ``repeats``, ``boundaries``,
-    ``task_identity``, ``transforms``, ``notes``) and ``targets_sha256``, which then must be that of this data.
+    Beside them may stand ``labels`` (int64, as long as ``indices``), ``class_order`` (int64, each label of the data
+    once), ``traits`` (JSON: ``repeats``, ``boundaries``, ``task_identity``, ``transforms``, ``notes``) and
+    ``targets_sha256``, which then must be that of this data.
     Without ``traits``, whether samples repeat is read off the indices.
 
     Raises:
@@ -41,11 +42,13 @@ def stored(
             raise OptionError(
                 "path", "the plan was made for other data (its labels differ); allowed: one for this data"
             )
-        for name in ("indices", "offsets", "labels"):
+        for name in ("indices", "offsets", "labels", "class_order"):
             if name in arrays and (arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iu"):
                 raise PlanError(f"{name} must be a row of integers")
         if "labels" in arrays and not np.isin(arrays["labels"], targets).all():
             raise PlanError("labels must be labels of this data")
+        if "class_order" in arrays and sorted(arrays["class_order"].tolist()) != np.unique(targets).tolist():
+            raise PlanError("class_order must hold each label of this data once")
         if "repeats" not in traits:
             traits["repeats"] = len(np.unique(arrays["indices"])) < len(arrays["indices"])
         if traits.get("transforms") is not None:
@@ -70,8 +73,9 @@ def store(plan: StreamPlan, path: Path) -> None:
         "notes": list(plan.notes),
     }
     arrays: dict[str, Any] = {"indices": plan.indices, "offsets": plan.offsets}
-    if plan.labels is not None:
-        arrays["labels"] = plan.labels
+    for name in ("labels", "class_order"):
+        if getattr(plan, name) is not None:
+            arrays[name] = getattr(plan, name)
     with open(path, "wb") as file:
         np.savez_compressed(
             file, **arrays, targets_sha256=np.array(plan.targets_sha256), traits=np.array(json.dumps(traits))

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cl_engine.kinds.problems import OptionError
-from cl_engine.scenarios.families.class_incremental import class_incremental, ordered_labels
-from cl_engine.scenarios.plan import exposure_order
+from cl_engine.scenarios.families.class_incremental import canonical, class_incremental, ordered_labels
+from cl_engine.scenarios.families.few_shot import few_shot
+from cl_engine.scenarios.families.task_incremental import task_incremental
+from cl_engine.scenarios.plan import class_ids, exposure_order
 
 labels = st.lists(st.sampled_from([-5, 0, 3, 17, 1000, 2**40]), min_size=1, max_size=60).map(np.array)
 
@@ -33,6 +35,24 @@ def test_experiences_follow_the_order_not_its_inverse():
     assert plan.sizes.tolist() == [150, 30, 30, 30, 30, 30]
     first = exposure_order(targets, plan)[:50]
     assert set(first) == set(ordered_labels(targets, 1993)[:50])
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        (class_incremental, {"step": 10}),
+        (class_incremental, {"first": 50, "step": 10, "seed": 7}),
+        (task_incremental, {"step": 20}),
+        (few_shot, {"shots": 2}),
+    ],
+)
+def test_class_ids_are_positions_in_the_published_order_of_cifar_100(family, options):
+    order = np.random.RandomState(1993).permutation(100).tolist()
+    assert (order[:8], order[-3:]) == ([68, 56, 78, 8, 23, 84, 90, 65], [49, 57, 33])  # as published
+    targets = np.random.RandomState(0).permutation(np.repeat(np.arange(100), 5))
+    plan = family(targets, **options)
+    ids = class_ids(plan.delivered(targets), exposure_order(targets, plan))
+    assert ids.tolist() == [order.index(label) for label in targets[plan.indices]]
 
 
 @given(labels, st.integers(0, 2**31), st.integers(1, 3), st.sampled_from(["last", "first"]))
@@ -92,3 +112,61 @@ def test_impossible_options_name_themselves(options, option):
     with pytest.raises(OptionError) as raised:
         class_incremental(np.arange(10), **options)
     assert raised.value.option == option
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ({}, [2] * 6),
+        ({"experiences": 4}, [3] * 4),
+        ({"experiences": 1}, [12]),
+        ({"first": 6, "experiences": 4}, [6, 2, 2, 2]),
+        ({"first": 12, "experiences": 1}, [12]),
+        ({"step": 3, "experiences": 4}, [3] * 4),
+        ({"first": 6, "step": 3, "experiences": 3}, [6, 3, 3]),
+        ({"experiences": 5, "remainder": "first"}, [3, 3, 2, 2, 2]),
+        ({"experiences": 5, "remainder": "drop"}, [2] * 5),
+        ({"experiences": 8, "remainder": "first"}, [2, 2, 2, 2, 1, 1, 1, 1]),
+        ({"experiences": 7, "remainder": "drop"}, [1] * 7),
+        ({"first": 5, "experiences": 3, "remainder": "last"}, [5, 4, 3]),
+        ({"experiences": 5, "remainder": "last"}, "remainder"),  # 3 + 3 + 3 + 3 + nothing
+        ({"experiences": 5}, "experiences"),
+        ({"experiences": 13}, "experiences"),
+        ({"first": 6, "experiences": 1}, "experiences"),
+        ({"first": 12, "experiences": 2}, "experiences"),
+        ({"first": 13, "experiences": 2}, "first"),
+        ({"step": 3, "experiences": 5}, "experiences"),
+        ({"first": 6, "step": 3, "experiences": 4}, "experiences"),
+        ({"step": 13, "experiences": 1}, "step"),
+    ],
+)
+def test_experiences_share_the_classes_out_or_the_wrong_option_is_named(options, sizes):
+    if isinstance(sizes, list):
+        assert class_incremental(np.arange(12), **options).sizes.tolist() == sizes
+        return
+    with pytest.raises(OptionError) as raised:
+        class_incremental(np.arange(12), **options)
+    assert raised.value.option == sizes
+
+
+numbers = st.one_of(st.none(), st.integers(1, 13))
+
+
+@given(numbers, numbers, numbers, st.sampled_from(["error", "last", "first", "drop"]), st.integers(1, 13))
+def test_the_one_spelling_of_the_options_delivers_the_same_and_is_its_own(
+    first, step, experiences, policy, classes
+):
+    options = {"first": first, "step": step, "experiences": experiences, "remainder": policy}
+    targets = np.arange(classes)
+    try:
+        plan = class_incremental(targets, **options)
+    except OptionError:
+        return
+    settled = canonical(targets, options)
+    assert class_incremental(targets, **settled).fingerprint == plan.fingerprint
+    assert canonical(targets, settled) == settled
+    sizes = plan.sizes.tolist()
+    if policy == "error" and len(sizes) > 1:  # whoever asks for these sizes asks in these words
+        assert settled["step"] == sizes[-1]
+        assert settled["first"] == (None if sizes[0] == sizes[-1] else sizes[0])
+        assert settled["experiences"] is None

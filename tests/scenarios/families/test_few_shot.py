@@ -61,3 +61,15 @@ def test_nothing_left_out_needs_no_note():
 def test_impossible_options(options, message):
     with pytest.raises(OptionError, match=message):
         few_shot(np.repeat(np.arange(6), [9, 9, 9, 9, 9, 1]), **options)
+
+
+def test_experiences_say_the_ways_of_the_sessions():
+    targets = np.repeat(np.arange(10), 6)
+    plan = few_shot(targets, base=4, experiences=4, shots=3)
+    assert plan.sizes.tolist() == [24, 6, 6, 6]
+    assert plan.fingerprint == few_shot(targets, base=4, ways=2, shots=3).fingerprint
+    assert few_shot(targets, base=4, ways=2, experiences=4, shots=3).fingerprint == plan.fingerprint
+    for wrong in ({"experiences": 5}, {"experiences": 8}, {"ways": 2, "experiences": 3}):
+        with pytest.raises(OptionError) as raised:
+            few_shot(targets, base=4, shots=3, **wrong)
+        assert raised.value.option == "experiences"
