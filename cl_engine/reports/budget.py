@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cl_engine.memory.alignment.memo_tables import Row
+from cl_engine.memory.alignment.memo_tables import Rate, Row
 from cl_engine.reports.text import aligned
 
 HEADING = (
@@ -12,10 +12,28 @@ HEADING = (
 )  # fmt: skip
 
 
+RATES = ("data", "backbone", "parameters", "MB", "MiB", "worth in exemplars")
+
 LEGEND = """\
 Held after the last experience under the paper policy: 4 bytes a backbone parameter, 1 byte a value of an exemplar.
 printed MB: the memory size as printed; - where only the released code has the setting.
 paper: MEMO (Zhou et al., ICLR 2023).  survey: the same authors, arXiv 2302.03648."""
+
+
+def exchange_text(rates: Sequence[Rate]) -> str:
+    """Return the exchange rates as text: what each backbone costs, and how many exemplars cost as much."""
+    rows = [
+        (
+            f"{rate.images.name} {'x'.join(map(str, rate.images.shape))}",
+            rate.backbone,
+            f"{rate.parameters:,}",
+            f"{rate.bytes / 10**6:,.2f}",
+            _mib(rate.bytes),
+            f"{rate.exemplars:,}",
+        )
+        for rate in rates
+    ]
+    return f"What a backbone is worth in exemplars\n{aligned([RATES, *rows])}"
 
 
 def tables_text(tables: Mapping[str, Sequence[Row]]) -> str:
