@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from cl_engine.kinds.schema import schema
+from cl_engine.kinds.registry import PACKAGES
+from cl_engine.kinds.schema import package_schema, schema
 from cl_engine.kinds.signature import Part, Section
 from cl_engine.memory.budget import MemoryOptions
 from cl_engine.scenarios.delivery import Protocol
@@ -72,4 +73,5 @@ def scenario_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cl-engine scenario",
         **schema(keys),
+        "$defs": {package: package_schema(package) for package in PACKAGES},
     }

@@ -194,6 +194,57 @@ def test_the_schema_accepts_what_the_checker_accepts(tmp_path):
         assert not validator.is_valid(yaml.safe_load(broken))
 
 
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"strategy": {"kind": "replay", "total": 0}}, ["strategy", "total"]),
+        ({"strategy": {"kind": "replay", "totl": 9}}, ["strategy"]),
+        ({"strategy": {"kind": "reply"}}, ["strategy", "kind"]),
+        ({"strategy": {"total": 9}}, ["strategy"]),
+        ({"strategy": "reply"}, ["strategy"]),
+        ({"strategy": 3}, ["strategy"]),
+        ({"strategy": {"kind": "replay", "backbone": {"kind": "mlp", "width": 0}}}, ["strategy", "backbone", "width"]),
+        ({"strategy": {"kind": "replay", "backbone": {"width": 0}}}, ["strategy", "backbone", "width"]),
+        ({"strategy": {"kind": "replay", "codec": {"kind": "jpeg", "quality": "x"}}}, ["strategy", "codec", "quality"]),
+        ({"stream": {"step": 0}}, ["stream", "step"]),
+        ({"stream": {"kind": "blurry", "imbalance": {"ratio": 2}}}, ["stream", "imbalance", "ratio"]),
+        ({"data": {"kind": "npz"}}, ["data"]),
+        ({"data": "npz"}, ["data"]),
+        ({"training": {"lr": 0}}, ["training", "lr"]),
+        ({"sed": 1}, []),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_schema_has_one_error_for_one_fault_and_places_it(change, path):
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(scenario_schema())
+    (error,) = validator.iter_errors({"data": "digits", "strategy": "replay", **change})
+    assert list(error.absolute_path) == path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"strategy": {"kind": "mine:Own", "anything": 1}},
+        {"strategy": "mine:Own"},
+        {"strategy": {"kind": "replay", "backbone": {"width": 9}}},
+        {"strategy": {"kind": "replay", "backbone": "mine:Net"}},
+        {"strategy": {"kind": "replay", "memory_size": 9}},
+        {"stream": {"step": 5}},
+        {"stream": {"kind": "blurry", "imbalance": None}},
+        {"stream": "gcil"},
+        {"data": {"kind": "npz", "path": "a.npz"}},
+        {"memory": {"budget": {"aligned_to": "memo"}}},
+    ],
+    ids=str,
+)
+def test_the_schema_takes_every_form_that_a_part_may_be_written_in(change):
+    import jsonschema
+
+    jsonschema.Draft202012Validator(scenario_schema()).validate({"data": "digits", "strategy": "replay", **change})
+
+
 NAMES = st.sampled_from(
     ["name", "data", "stream", "strategy", "memory", "training", "evaluate", "seed", "device", "sweep", "kind", "step",
      "first", "class_order", "remainder", "total", "per_class", "selection", "backbone", "width", "depth", "gamma",
