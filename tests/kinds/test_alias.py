@@ -21,8 +21,8 @@ def inner(*, depth: Annotated[int, Alias("layers"), Field(ge=1)]) -> None:
 def outer(
     *,
     total: Annotated[int | None, Alias("memory_size"), Field(ge=1)] = None,
-    net: Annotated[dict, Section(inner)] = {},
-) -> None:  # noqa: B006
+    net: Annotated[dict, Section(inner)] = {},  # noqa: B006
+) -> None:
     """Take a section with an alias in it."""
 
 
