@@ -24,7 +24,7 @@ def schema(
     other_names = aliases(model)
     properties = {name: _field_schema(model, name) for name in model.model_fields}
     required = [name for name, info in model.model_fields.items() if info.is_required()]
-    either = []
+    either: list[dict[str, Any]] = []
     for alias, name in other_names.items():
         properties[alias] = {**properties[name], "description": f"another name of `{name}`"}
         if name in required:
