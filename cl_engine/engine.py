@@ -51,12 +51,13 @@ def run(
         changes: keys of the scenario to replace, such as ``seed=1``.
 
     Raises:
-        ConfigError: the scenario is wrong.
+        ConfigError: the scenario is wrong, or its budget cannot be kept whatever the samples are.
         MemoryContractError: the strategy holds more than the budget, or what it may not hold.
         StoreError: the run directory cannot be written or resumed.
     """
     if not isinstance(scenario, Scenario) or changes:
         scenario = Scenario.load(scenario, **changes)
+    scenario.check_budget()
     if out is None:
         return RunRecord(_run(scenario, None, None, [], reporter))
     store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", scenario.identity)

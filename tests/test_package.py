@@ -129,7 +129,12 @@ def test_runs_of_one_stream_are_compared(tmp_path):
             "--set 'strategy=icarll': strategy.kind: there is no",
         ),
         (["run", "quickstart", "--set", "training.lr=1e9", "--set", "strategy=finetune"], 1, None),
-        (["run", "quickstart", "--set", "strategy=joint", "--set", "memory.budget=100 KiB"], 3, None),
+        (["run", "quickstart", "--set", "strategy=joint", "--set", "memory.budget=110 KiB"], 3, None),
+        (
+            ["run", "quickstart", "--set", "strategy=joint", "--set", "memory.budget=100 KiB"],
+            2,
+            "--set 'memory.budget=100 KiB': memory.budget: after experience 3 the strategy holds at least 102,424",
+        ),
     ],
 )
 def test_wrong_input_is_one_line_and_a_status(arguments, status, start, tmp_path):
@@ -141,7 +146,7 @@ def test_wrong_input_is_one_line_and_a_status(arguments, status, start, tmp_path
         assert done.stderr.startswith(start)
         assert len(done.stderr.splitlines()) == 1
     if status == 3:
-        assert "over the budget of 102,400" in done.stderr
+        assert "over the budget of 112,640" in done.stderr
         assert "exemplars" in done.stderr.splitlines()[-6:][0] + done.stderr
 
 

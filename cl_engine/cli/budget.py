@@ -32,29 +32,40 @@ def budget(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what will be held after every experience, before anything is trained."""
+    """Show what will be held after every experience, before anything is trained.
+
+    Exit status 3 where that goes over the budget, as the run then would.
+    """
     if file is not None and table is None:
-        print(_planned(file, overrides, as_json))
+        text, kept = _planned(file, overrides, as_json)
+        print(text)
+        if not kept:
+            from cl_engine.memory.ledger import MemoryContractError
+
+            raise typer.Exit(MemoryContractError.status)
     elif table is not None and file is None:
         print(_published(as_json))
     else:
         raise typer.BadParameter("allowed: a scenario FILE, or --table memo")
 
 
-def _planned(file: str, overrides: list[str] | None, as_json: bool) -> str:
-    from cl_engine.running.planner import memory_table, plan_memory
+def _planned(file: str, overrides: list[str] | None, as_json: bool) -> tuple[str, bool]:
+    """Return the plan as text, and whether the budget is kept."""
+    from cl_engine.running.planner import memory_table, over_budget, plan_memory
 
     with contextlib.redirect_stdout(sys.stderr):  # a strategy may print
         plan = plan_memory(load_scenario(file, overrides))
-    return json.dumps(plan) if as_json else memory_table(plan)
+    return json.dumps(plan) if as_json else memory_table(plan), not over_budget(plan)
 
 
 def _published(as_json: bool) -> str:
-    from cl_engine.memory.alignment.memo_tables import memo_tables
-    from cl_engine.reports.budget import tables_text
+    from cl_engine.memory.alignment.memo_tables import exchange_rates, memo_tables
+    from cl_engine.reports.budget import exchange_text, tables_text
 
-    tables = memo_tables()
+    rates, tables = exchange_rates(), memo_tables()
     if not as_json:
-        return tables_text(tables)
+        return f"{exchange_text(rates)}\n\n{tables_text(tables)}"
     plain = [{"title": title, "rows": [row.plain() for row in rows]} for title, rows in tables.items()]
-    return json.dumps({"table": "memo", "policy": "paper", "tables": plain})
+    return json.dumps(
+        {"table": "memo", "policy": "paper", "exchange": [rate.plain() for rate in rates], "tables": plain}
+    )

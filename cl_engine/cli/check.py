@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+from collections.abc import Mapping
+from typing import Any
 
 from cl_engine.cli.options import File, Json, Set, load_scenario
 
 
 def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
-    """Validate a scenario without training anything."""
+    """Validate a scenario without training anything; refuse a budget that no training could keep."""
+    from cl_engine.data.samples import sample_dtype
+    from cl_engine.reports.budget import budget_words
+
     scenario = load_scenario(file, overrides)
+    with contextlib.redirect_stdout(sys.stderr):  # a strategy may print
+        scenario.check_budget()
     facts = {
         "name": scenario.name,
         "id": scenario.id,
         "experiences": len(scenario.plan),
         "samples": len(scenario.plan.indices),
         "classes": len(set(scenario.labels.train.tolist())),
+        "shape": list(scenario.labels.shape),
+        "dtype": str(sample_dtype(scenario.labels.shape)).removeprefix("torch."),
         "fingerprint": scenario.plan.fingerprint,
         "config": scenario.to_dict(),
     }
@@ -24,4 +35,19 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         return
     print(f"{file}: fine")
     print("  {experiences} experiences, {samples:,} samples, {classes} classes".format(**facts))
+    print(f"  a sample is {facts['dtype']} {facts['shape']}")
     print("  stream fingerprint {fingerprint}".format(**facts))
+    print(f"  strategy {_in_words(scenario.strategy)}")
+    print(f"  {budget_words(scenario.budget())}")
+
+
+def _in_words(part: Mapping[str, Any]) -> str:
+    """Return a resolved part and its options in one line, without those that are null."""
+    from cl_engine.kinds.problems import shown
+
+    options = {name: value for name, value in part.items() if name != "kind" and value is not None}
+    words = [
+        f"{name} {_in_words(value) if isinstance(value, Mapping) and 'kind' in value else shown(value)}"
+        for name, value in options.items()
+    ]
+    return f"{part['kind']} ({', '.join(words)})" if words else str(part["kind"])

@@ -16,9 +16,11 @@ class What(str, enum.Enum):
 
     data = "data"
     streams = "streams"
+    modifiers = "modifiers"
     strategies = "strategies"
     backbones = "backbones"
     codecs = "codecs"
+    sections = "sections"
     metrics = "metrics"
     scenarios = "scenarios"
 
@@ -27,19 +29,23 @@ def list_kinds(
     what: Annotated[What | None, typer.Argument(help="Only this; everything without it.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List every kind with its description and options."""
-    listed = {each.value: _listed(each) for each in ([what] if what else What)}
+    """List every kind with its description and options, and the options of the other sections of a scenario."""
+    found = {each.value: _listed(each) for each in ([what] if what else What)}
     if as_json:
-        print(json.dumps(listed))
+        plain = {heading: [_plain(entry) for entry in entries] for heading, entries in found.items()}
+        print(json.dumps(plain, allow_nan=False))
         return
-    for heading, entries in listed.items():
+    for heading, entries in found.items():
         print(heading)
         for entry in entries:
             print(f"  {entry['name']}: {entry['description']}")
             for option in entry.get("options", []):
-                print(
-                    f"      {option['name']} = {option['default']}  ({option['allowed']})  {option['description']}"
-                )
+                print(f"      {option.line()}")
+
+
+def _plain(entry: dict[str, Any]) -> dict[str, Any]:
+    options = {"options": [option.plain() for option in entry["options"]]} if "options" in entry else {}
+    return {**entry, **options}
 
 
 def _listed(what: What) -> list[dict[str, Any]]:
@@ -51,13 +57,20 @@ def _listed(what: What) -> list[dict[str, Any]]:
         from cl_engine.scenarios.shipped import shipped
 
         return [{"name": name, "description": text} for name, text in shipped().items()]
-    from cl_engine.kinds.listing import options
-    from cl_engine.kinds.registry import kinds, load, shared
-    from cl_engine.kinds.signature import describe
+    from cl_engine.kinds.listing import listed, sections
 
-    listed = [(kind, load(what.value, kind)) for kind in kinds(what.value)]
+    if what is What.sections:
+        from cl_engine.config.keys import keys
+        from cl_engine.memory.alignment.reference import reference
+
+        targets = {**sections(keys), "memory.budget": reference}
+        return [listed(name, target) for name, target in targets.items()]
+    if what is What.modifiers:
+        from cl_engine.scenarios.every import every_stream
+
+        return [listed(name, target) for name, target in sections(every_stream).items()]
+    from cl_engine.kinds.registry import kinds, load, shared
+
     common = shared(what.value)
-    return [
-        {"name": name, "description": describe(target), "options": [option._asdict() for option in options(target)]}
-        for name, target in [*listed, *([("(every kind)", common)] if common else [])]
-    ]
+    every = [listed("(every kind)", common)] if common else []
+    return [*(listed(kind, load(what.value, kind)) for kind in kinds(what.value)), *every]

@@ -33,8 +33,24 @@ def load_scenario(file: str, overrides: list[str] | None) -> Scenario:
     """
     from cl_engine.config.scenario import Scenario
 
+    for lost, by in lost_assignments(overrides or []):
+        print(f"cl-engine: --set {lost!r} is lost: the later --set {by!r} replaces it", file=sys.stderr)
     with contextlib.redirect_stdout(sys.stderr):  # a user's module may print when it is imported
         return Scenario.load(file, overrides or [])
+
+
+def lost_assignments(overrides: list[str]) -> list[tuple[str, str]]:
+    """Return the assignments of which nothing is left, each with the later one that replaces it.
+
+    >>> lost_assignments(["stream.step=5", "seed=1", "stream=gcil", "stream.seed=2"])
+    [('stream.step=5', 'stream=gcil')]
+    """
+    keys = [assignment.partition("=")[0].strip() for assignment in overrides]
+    replaced = (
+        next((j for j in range(i + 1, len(keys)) if f"{key}.".startswith(f"{keys[j]}.")), None)
+        for i, key in enumerate(keys)
+    )
+    return [(overrides[i], overrides[j]) for i, j in enumerate(replaced) if j is not None]
 
 
 def show_version(wanted: bool) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from cl_engine.config.document import Document
 from cl_engine.config.identity import data_identity
-from cl_engine.config.keys import Evaluate, keys
+from cl_engine.config.keys import Evaluate, homes, keys
 from cl_engine.data.samples import DataError, DataSource, Labels, sample_dtype
 from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.problems import OptionError, Problem, Problems, one_line, shown
@@ -46,7 +46,10 @@ class Check:
         elif isinstance(strategy, type):
             tree = {**tree, "strategy": {"kind": strategy}}
         self.tree = tree
-        self.keys = validate(keys, tree, folder)
+        try:
+            self.keys = validate(keys, tree, folder)
+        except Problems as error:
+            raise Problems([self._with_its_home(problem) for problem in error.problems]) from None
         self._plain("strategy")
         self.name = self.keys["name"] or name
 
@@ -79,6 +82,16 @@ class Check:
             "plan": plan,
             "strategy_class": strategy_class,
         }
+
+    def _with_its_home(self, problem: Problem) -> Problem:
+        """Say of an unknown key that is an option of a part where that option belongs."""
+        if not (problem.at_key and len(problem.where) == 1):
+            return problem
+        if not (found := homes(str(problem.where[0]), self.tree, self.folder)):
+            return problem
+        known = ", ".join(options_model(keys).model_fields)
+        what = f"unknown option, did you mean {' or '.join(map(repr, found))}?; allowed: {known}"
+        return problem._replace(what=what)
 
     def _plain(self, key: str) -> None:
         """Refuse options that a run directory cannot hold; make tuples lists, as they come back from there."""

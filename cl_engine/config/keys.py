@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from cl_engine.kinds.schema import schema
-from cl_engine.kinds.signature import Part, Section
+from cl_engine.kinds.problems import Problems
+from cl_engine.kinds.registry import PACKAGES, load, shared, spelled
+from cl_engine.kinds.schema import package_schema, part_of, schema
+from cl_engine.kinds.signature import Part, Section, aliases, options_model
 from cl_engine.memory.budget import MemoryOptions
 from cl_engine.scenarios.delivery import Protocol
 from cl_engine.terms.training import Training
@@ -66,10 +71,39 @@ def keys(
     """Name the keys of a scenario file; never called."""
 
 
+def homes(option: str, tree: Mapping[str, Any], folder: Path | None) -> list[str]:
+    """Return where ``option``, which is no key of the file, would belong: dotted keys of what the file chooses.
+
+    Args:
+        option: what stands at the top level.
+        tree: the whole file.
+        folder: where it is.
+    """
+    found, top = [], options_model(keys)
+    for key, info in top.model_fields.items():
+        part = part_of(top, key)
+        with contextlib.suppress(Problems):  # a kind that does not exist is reported on its own
+            if isinstance(part, Part):
+                given = tree.get(key, info.default)
+                kind = given.get("kind", info.default) if isinstance(given, Mapping) else given
+                if not isinstance(kind, str):
+                    kind = spelled(part.package, kind) if isinstance(kind, type) else ""
+                target = load(part.package, kind, folder)
+                model = options_model(target, shared(part.package))
+            elif isinstance(part, Section):
+                model = options_model(part.target)
+            else:
+                continue
+            if option in model.model_fields or option in aliases(model):
+                found.append(f"{key}.{option}")
+    return found
+
+
 def scenario_schema() -> dict[str, Any]:
     """Return the JSON Schema of a scenario file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cl-engine scenario",
         **schema(keys),
+        "$defs": {package: package_schema(package) for package in PACKAGES},
     }

@@ -18,6 +18,7 @@ from cl_engine.config.checks import Check, blaming, options_of
 from cl_engine.config.document import Document, SourceError, read
 from cl_engine.config.identity import code_identity, data_identity, user_modules
 from cl_engine.config.keys import Evaluate
+from cl_engine.config.least import shortage
 from cl_engine.data.normalisation import Normalisation, normalisation
 from cl_engine.data.samples import DataSource, Labels
 from cl_engine.errors import InputError
@@ -98,7 +99,21 @@ class Scenario:
             made._check_by_beginning()
             return made
         except Problems as error:
-            raise ConfigError("\n".join(document.locate(p) for p in error.problems)) from None
+            raise _located(document, error) from None
+
+    def check_budget(self) -> None:
+        """See whether the budget can be kept at all, by what the strategy holds without having seen a sample.
+
+        Raises:
+            ConfigError: it cannot, whatever the samples are.
+        """
+        try:
+            with blaming(("strategy",)):
+                found = shortage(self.rebuilder(self.terms()))
+            if found:
+                raise Problems([Problem(("memory", "budget"), found.words(self.memory.counted))])
+        except Problems as error:
+            raise _located(self.document, error) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the resolved scenario as plain data; loading it again gives the same scenario.
@@ -202,6 +217,10 @@ class Scenario:
             return None
         new = [len(exposure.new_classes) for exposure in self.exposures]
         return reference_bytes(options, self.labels.shape, new, self.memory.counted)
+
+
+def _located(document: Document, error: Problems) -> ConfigError:
+    return ConfigError("\n".join(document.locate(problem) for problem in error.problems))
 
 
 def _path(scenario: str | Path) -> Path:

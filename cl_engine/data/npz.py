@@ -21,8 +21,8 @@ NEEDED = ("x_train", "y_train", "x_test", "y_test")
 class Npz:
     """A .npz file with x_train, y_train, x_test, y_test: uint8 images NHWC or float features NxD.
 
-    ``classes`` (K names, the i-th for the i-th smallest label) may stand beside them.  Pickled arrays are never
-    loaded.
+    Labels are integers from 0 on, with gaps if need be.  ``classes`` (K names, the i-th for the i-th smallest
+    label) may stand beside them.  Pickled arrays are never loaded.
 
     Raises:
         DataError: the archive or one of its arrays is not as described.
@@ -119,6 +119,8 @@ def _labels(archive: zipfile.ZipFile, name: str, count: int | None) -> npt.NDArr
         raise DataError(f"{name} is {y.dtype} {list(y.shape)}{beside}; allowed: one integer label per sample")
     if len(y) and y.dtype == np.uint64 and y.max() > np.iinfo(np.int64).max:
         raise DataError(f"{name} holds a label over 2^63 - 1; allowed: labels that fit int64")
+    if len(y) and y.min() < 0:
+        raise DataError(f"{name} holds the label {y.min()}; allowed: labels from 0 on, one integer per sample")
     return y.astype(np.int64)
 
 
@@ -127,5 +129,16 @@ def _check_form(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None
     if not (images or features):
         hint = " (grey images need a last axis of length 1)" if len(shape) == 3 and dtype == np.uint8 else ""
         raise DataError(f"{name} is {dtype} {list(shape)}{hint}; allowed: uint8 [N, H, W, C] or float [N, D]")
+    if images and _channels_first(shape):
+        raise DataError(
+            f"{name} is {dtype} {list(shape)}, which looks like [N, C, H, W]; allowed: uint8 [N, H, W, C], as "
+            f"{name}.transpose(0, 2, 3, 1) makes it"
+        )
     if 0 in shape:
         raise DataError(f"{name} is {dtype} {list(shape)}, which is empty; allowed: at least one sample")
+
+
+def _channels_first(shape: tuple[int, ...]) -> bool:
+    """Tell whether the axes of images seem to be [N, C, H, W]: few channels first, and far too many last."""
+    _, first, middle, last = shape
+    return first in (1, 3) and middle > 4 and last > 4

@@ -10,35 +10,59 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cl_engine.kinds.registry import kinds, load, shared
-from cl_engine.kinds.signature import Part, Section, describe, options_model
+from cl_engine.kinds.signature import Part, Section, aliases, describe, options_model
 
 
 def schema(
     target: Callable[..., Any], kind: str | None = None, also: Callable[..., Any] | None = None
 ) -> dict[str, Any]:
-    """Return the JSON Schema of a kind's mapping, ``kind`` itself and the options of ``also`` included if given."""
+    """Return the JSON Schema of a kind's mapping, ``kind`` itself and the options of ``also`` included if given.
+
+    An option that names a kind refers to ``#/$defs/PACKAGE``, which :func:`package_schema` describes.
+    """
     model = options_model(target, also)
+    other_names = aliases(model)
     properties = {name: _field_schema(model, name) for name in model.model_fields}
     required = [name for name, info in model.model_fields.items() if info.is_required()]
+    either: list[dict[str, Any]] = []
+    for alias, name in other_names.items():
+        properties[alias] = {**properties[name], "description": f"another name of `{name}`"}
+        if name in required:
+            required.remove(name)
+            either.append({"oneOf": [{"required": [name]}, {"required": [alias]}]})
+        else:
+            either.append({"not": {"required": [name, alias]}})
     if kind is not None:
         properties = {"kind": {"const": kind, "description": describe(target)}, **properties}
         required = ["kind", *required]
     built: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {**built, "required": required} if required else built
+    return {**built, **({"required": required} if required else {}), **({"allOf": either} if either else {})}
 
 
 def package_schema(package: str) -> dict[str, Any]:
-    """Return the JSON Schema of a key that takes any kind of ``package``, by name or as a mapping."""
+    """Return the JSON Schema of a key that takes any kind of ``package``, by name or as a mapping.
+
+    The kind decides which options apply, so that what is wrong with one option of a known kind is that one error,
+    where a choice among all kinds would have every one of them fail.
+    """
     registered = kinds(package)
-    needless = [k for k in registered if not schema(load(package, k)).get("required")]
+    targets = {kind: load(package, kind) for kind in registered}
+    complete = [kind for kind, target in targets.items() if not schema(target).get("required")]
     own = {"type": "string", "pattern": ":", "description": "package.module:Name of your own"}
+    named = {"properties": {"kind": {"anyOf": [{"enum": [*registered]}, own]}}, "required": ["kind"]}
     return {
-        "anyOf": [
-            {"enum": needless},
-            own,
-            *(schema(load(package, k), k, shared(package)) for k in registered),
-            {"type": "object", "properties": {"kind": own}, "required": ["kind"]},
-        ]
+        "type": ["string", "object"],
+        "allOf": [
+            {"if": {"type": "string"}, "then": {"anyOf": [{"enum": complete}, own]}},
+            {"if": {"type": "object"}, "then": named},
+            *(
+                {
+                    "if": {"type": "object", "properties": {"kind": {"const": kind}}, "required": ["kind"]},
+                    "then": schema(target, kind, shared(package)),
+                }
+                for kind, target in targets.items()
+            ),
+        ],
     }
 
 
@@ -75,10 +99,17 @@ def _alternatives(schema: Mapping[str, Any]) -> list[str]:
 
 def allowed_here(model: type[BaseModel], name: str) -> str:
     """Say in words what the option ``name`` of ``model`` allows."""
-    part = next((m for m in model.model_fields[name].metadata if isinstance(m, Part)), None)
-    if part:
+    part = part_of(model, name)
+    if isinstance(part, Part):
         return f"{', '.join(kinds(part.package))} or package.module:Name"
+    if isinstance(part, Section):
+        return "a mapping" if model.model_fields[name].default is not None else "a mapping or null"
     return allowed(_field_schema(model, name))
+
+
+def part_of(model: type[BaseModel], name: str) -> Part | Section | None:
+    """Return what marks the option ``name`` of ``model`` as a kind or a mapping of its own, if it is one."""
+    return next((m for m in model.model_fields[name].metadata if isinstance(m, Part | Section)), None)
 
 
 @functools.cache
@@ -91,11 +122,11 @@ def _schemas(model: type[BaseModel]) -> dict[str, Any]:
 
 def _field_schema(model: type[BaseModel], name: str) -> dict[str, Any]:
     info: FieldInfo = model.model_fields[name]
-    part = next((m for m in info.metadata if isinstance(m, Part | Section)), None)
+    part = part_of(model, name)
     if part:
-        found = package_schema(part.package) if isinstance(part, Part) else schema(part.target)
+        found = _part_schema(part, info.default) if isinstance(part, Part) else schema(part.target)
         if info.default is None:
-            found = {"anyOf": [found, {"type": "null"}]}
+            found = {"if": {"type": "null"}, "else": found}
     else:
         whole = _schemas(model)
         found = dict(whole.get("properties", {}).get(name, {}))
@@ -108,3 +139,12 @@ def _field_schema(model: type[BaseModel], name: str) -> dict[str, Any]:
     if not info.is_required():
         found["default"] = info.default
     return found
+
+
+def _part_schema(part: Part, default: object) -> dict[str, Any]:
+    """Refer to the package's schema; a mapping without a kind has the options of the default one, if any."""
+    any_kind = {"$ref": f"#/$defs/{part.package}"}
+    if not isinstance(default, str):
+        return any_kind
+    options = schema(load(part.package, default), also=shared(part.package))
+    return {"if": {"type": "object", "not": {"required": ["kind"]}}, "then": options, "else": any_kind}

@@ -23,6 +23,12 @@ class Section(NamedTuple):
     target: Callable[..., Any]
 
 
+class Alias(NamedTuple):
+    """Annotation of an option that may also be given under ``name`` and resolves to the option's own name."""
+
+    name: str
+
+
 class ExistingFile:
     """Annotation of an option that is the path of a file, relative to the scenario file (or else to here)."""
 
@@ -50,6 +56,16 @@ def _fields(target: Callable[..., Any]) -> dict[str, Any]:
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (hints.get(parameter.name, Any), default)
     return fields
+
+
+def aliases(model: type[BaseModel]) -> dict[str, str]:
+    """Return the other names of the options of ``model``: from alias to the option's own name."""
+    return {
+        marker.name: name
+        for name, info in model.model_fields.items()
+        for marker in info.metadata
+        if isinstance(marker, Alias)
+    }
 
 
 def describe(target: Callable[..., Any]) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from cl_engine.kinds.problems import Problem, Problems, Where, did_you_mean, shown
 from cl_engine.kinds.registry import check, kinds, load, shared, spelled
 from cl_engine.kinds.schema import allowed_here
-from cl_engine.kinds.signature import ExistingFile, Part, Section, options_model
+from cl_engine.kinds.signature import ExistingFile, Part, Section, aliases, options_model
 
 
 def resolve(package: str, value: object, folder: Path | None = None) -> dict[str, Any]:
@@ -47,9 +47,25 @@ def validate(
     """Return all options of ``target`` (and of ``also``), defaults filled in, after checking ``options``.
 
     Raises:
-        Problems: unknown, missing or wrong options, each once.
+        Problems: unknown, missing or wrong options, each once, under the names they were given.
     """
     model = options_model(target, also)
+    given_as = {name: alias for alias, name in aliases(model).items() if alias in options}
+    if twice := [name for name in given_as if name in options]:
+        what = "is another name of {!r}, which is given too; allowed: one of them"
+        raise Problems(Problem((given_as[name],), what.format(name), at_key=True) for name in twice)
+    own_names = {alias: name for name, alias in given_as.items()}
+    try:
+        return _validated(model, {own_names.get(key, key): value for key, value in options.items()}, folder)
+    except Problems as error:
+        renamed = (
+            p._replace(where=(given_as.get(str(p.where[0]), p.where[0]), *p.where[1:])) if p.where else p
+            for p in error.problems
+        )
+        raise Problems(renamed) from None
+
+
+def _validated(model: type[BaseModel], options: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     problems: dict[Where, Problem] = {}
     values: dict[str, Any] = {}
     try:
@@ -97,7 +113,8 @@ def _problem(model: type[BaseModel], where: Where, detail: Mapping[str, Any]) ->
     name = str(where[0]) if where else ""
     if detail["type"] == "extra_forbidden":
         fields = ", ".join(model.model_fields) or "no option at all"
-        text = f"unknown option{did_you_mean(name, model.model_fields)}; allowed: {fields}"
+        known = [*model.model_fields, *aliases(model)]
+        text = f"unknown option{did_you_mean(name, known)}; allowed: {fields}"
         return Problem(where, text, at_key=True)
     permitted = allowed_here(model, name) if name in model.model_fields else "any value"
     if detail["type"] == "missing":

@@ -20,7 +20,8 @@ from cl_engine.memory.ledger import (
     policy_name,
 )
 
-UNITS = {"B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
+# A unit may be written in any case: nobody means a bit, or the difference between "kb" and "KB".
+UNITS = {"b": 1, "kb": 10**3, "kib": 2**10, "mb": 10**6, "mib": 2**20, "gb": 10**9, "gib": 2**30}
 SAMPLE_KINDS = ("exemplars", "labels", "offsets")
 LABEL_BYTES = 4  # exemplar labels are held as int32
 INT32_BYTES = 2**31  # more bytes than an int32 offset can count
@@ -34,14 +35,14 @@ def parse_budget(value: str | int) -> tuple[Literal["bytes", "exemplars"], int]:
     Raises:
         ValueError: not a positive amount of bytes or exemplars.
 
-    >>> parse_budget("1.5 KiB"), parse_budget("2000 exemplars"), parse_budget(64)
+    >>> parse_budget("1.5 kib"), parse_budget("2000 exemplars"), parse_budget(64)
     (('bytes', 1536), ('exemplars', 2000), ('bytes', 64))
     """
     if isinstance(value, int) and 0 < value < MOST:
         return "bytes", value
     match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([A-Za-z]+)", str(value).strip())
     if match:
-        amount, unit = match.groups()
+        amount, unit = match[1], match[2].lower()
         if unit in ("exemplars", "exemplar") and amount.isdigit() and 0 < int(amount) < MOST:
             return "exemplars", int(amount)
         if unit in UNITS and 1 <= float(amount) * UNITS[unit] < MOST:

@@ -85,10 +85,18 @@ def memory_table(plan: dict[str, Any]) -> str:
     worth = [("part, at the end", "when", "bytes", "worth in exemplars")]
     worth += [(name, when, f"{n:,}", f"{n / each:,.1f}") for name, n, when in parts]
     lines = [aligned(rows), "", aligned(worth), "", f"One raw exemplar is {each:,} bytes with its label."]
-    over = [t + 1 for t, e in enumerate(experiences) if limited and e["counted_bytes"] > e["limit"]]
-    if over:
+    if over := over_budget(plan):
         lines.append(f"Over the budget after experience {', '.join(map(str, over))}: the run would stop there.")
     return "\n".join([*lines, *(f"note: {note}" for note in plan["notes"])])
+
+
+def over_budget(plan: dict[str, Any]) -> list[int]:
+    """Return the experiences, from 1 on, after which a plan exceeds its budget."""
+    return [
+        t
+        for t, e in enumerate(plan["experiences"], start=1)
+        if e["limit"] is not None and e["counted_bytes"] > e["limit"]
+    ]
 
 
 def _exemplars(entries: Sequence[Entry]) -> int:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cl_engine.cli.app import _status
 from cl_engine.config.keys import scenario_schema
 from cl_engine.config.scenario import ConfigError, Scenario
+from cl_engine.kinds.registry import load
 from cl_engine.scenarios.shipped import FOLDER, shipped
 
 GOOD = """\
@@ -194,6 +195,31 @@ def test_python_objects_take_the_place_of_kinds(tmp_path):
     assert Scenario.load({"data": Digits().load(), "strategy": Replay}).data["kind"] == "object"
 
 
+@pytest.mark.parametrize(
+    ("key", "home"),
+    [("step", "stream.step"), ("drift", "stream.drift"), ("memory_size", "strategy.memory_size"), ("lr", "training.lr"),
+     ("selection", "strategy.selection"), ("budget", "memory.budget"), ("every", "evaluate.every")],
+)  # fmt: skip
+def test_an_option_at_the_top_level_is_told_where_it_belongs(tmp_path, key, home):
+    what = f"{key}: unknown option, did you mean '{home}'?; allowed: name, data, stream"
+    assert message(tmp_path, GOOD, [f"{key}=1"]).startswith(f"--set '{key}=1': {what}")
+    assert message(tmp_path, f"{GOOD}{key}: 1\n").startswith(f"a.yaml:10:1: {what}")
+
+
+def test_only_what_the_chosen_kinds_take_is_suggested(tmp_path):
+    assert "did you mean" not in message(tmp_path, GOOD, ["gamma=1"])
+    assert "did you mean 'strategy.gamma'?" in message(tmp_path, GOOD, ["strategy=g-acil", "gamma=1"])
+    assert "did you mean 'seed'?" in message(tmp_path, GOOD, ["sed=1"])
+    assert "did you mean 'data.path'?" in message(tmp_path, GOOD, ["data={kind: npz, path: a.yaml}", "path=1"])
+    both = message(tmp_path, GOOD, ["strategy=reply", "step=1"]).splitlines()
+    assert (
+        sorted("did you mean 'replay'" in line or "did you mean 'stream.step'" in line for line in both)
+        == [True] * 2
+    )
+    with pytest.raises(ConfigError, match=r"^total=3: total: unknown option, did you mean 'strategy.total'"):
+        Scenario.load({"data": "digits", "strategy": {"kind": load("strategies", "replay")}}, total=3)
+
+
 def test_the_schema_accepts_what_the_checker_accepts(tmp_path):
     import jsonschema
     import yaml
@@ -205,6 +231,57 @@ def test_the_schema_accepts_what_the_checker_accepts(tmp_path):
     validator.validate(yaml.safe_load(GOOD))
     for broken in (GOOD.replace("step: 5", "step: 0"), GOOD.replace("total", "ttal"), GOOD.replace("seed", "sed")):
         assert not validator.is_valid(yaml.safe_load(broken))
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"strategy": {"kind": "replay", "total": 0}}, ["strategy", "total"]),
+        ({"strategy": {"kind": "replay", "totl": 9}}, ["strategy"]),
+        ({"strategy": {"kind": "reply"}}, ["strategy", "kind"]),
+        ({"strategy": {"total": 9}}, ["strategy"]),
+        ({"strategy": "reply"}, ["strategy"]),
+        ({"strategy": 3}, ["strategy"]),
+        ({"strategy": {"kind": "replay", "backbone": {"kind": "mlp", "width": 0}}}, ["strategy", "backbone", "width"]),
+        ({"strategy": {"kind": "replay", "backbone": {"width": 0}}}, ["strategy", "backbone", "width"]),
+        ({"strategy": {"kind": "replay", "codec": {"kind": "jpeg", "quality": "x"}}}, ["strategy", "codec", "quality"]),
+        ({"stream": {"step": 0}}, ["stream", "step"]),
+        ({"stream": {"kind": "blurry", "imbalance": {"ratio": 2}}}, ["stream", "imbalance", "ratio"]),
+        ({"data": {"kind": "npz"}}, ["data"]),
+        ({"data": "npz"}, ["data"]),
+        ({"training": {"lr": 0}}, ["training", "lr"]),
+        ({"sed": 1}, []),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_schema_has_one_error_for_one_fault_and_places_it(change, path):
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(scenario_schema())
+    (error,) = validator.iter_errors({"data": "digits", "strategy": "replay", **change})
+    assert list(error.absolute_path) == path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"strategy": {"kind": "mine:Own", "anything": 1}},
+        {"strategy": "mine:Own"},
+        {"strategy": {"kind": "replay", "backbone": {"width": 9}}},
+        {"strategy": {"kind": "replay", "backbone": "mine:Net"}},
+        {"strategy": {"kind": "replay", "memory_size": 9}},
+        {"stream": {"step": 5}},
+        {"stream": {"kind": "blurry", "imbalance": None}},
+        {"stream": "gcil"},
+        {"data": {"kind": "npz", "path": "a.npz"}},
+        {"memory": {"budget": {"aligned_to": "memo"}}},
+    ],
+    ids=str,
+)
+def test_the_schema_takes_every_form_that_a_part_may_be_written_in(change):
+    import jsonschema
+
+    jsonschema.Draft202012Validator(scenario_schema()).validate({"data": "digits", "strategy": "replay", **change})
 
 
 NAMES = st.sampled_from(

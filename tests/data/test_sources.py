@@ -81,6 +81,10 @@ F = np.zeros((6, 4))
         ({"y_train": np.zeros((6, 1), int)}, "one integer label per sample"),
         ({"y_train": np.zeros(6)}, "y_train is float64"),
         ({"y_train": np.full(6, 2**63, np.uint64)}, "fit int64"),
+        ({"y_train": np.array([2, 9, -1, 9, 2, 9])}, "y_train holds the label -1; allowed: labels from 0 on"),
+        ({"y_test": np.array([2, 9, -7, -1])}, "y_test holds the label -7"),
+        ({"x_train": np.zeros((6, 3, 8, 8), np.uint8)}, r"\[6, 3, 8, 8\], which looks like \[N, C, H, W\]; .*x_train.transpose\(0, 2, 3, 1\)"),
+        ({"x_train": np.zeros((6, 1, 28, 28), np.uint8)}, r"looks like \[N, C, H, W\]"),
         ({"y_train": np.array(list("abcdef"))}, "one integer label"),
         ({"y_train": np.array([None] * 6)}, "y_train holds pickled Python objects, which are never loaded"),
         ({"x_train": np.array([None] * 6)}, "x_train holds pickled Python objects"),
@@ -92,7 +96,7 @@ F = np.zeros((6, 4))
         ({"classes": np.array(["one"])}, "classes is"),
         ({"classes": np.array([1, 2])}, "classes is"),
     ],
-)
+)  # fmt: skip
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_every_malformed_npz_is_a_clear_error(tmp_path, changes, complaint):
     source = saved(tmp_path, arrays(**changes))
@@ -104,6 +108,19 @@ def test_every_malformed_npz_is_a_clear_error(tmp_path, changes, complaint):
     with pytest.raises(DataError, match=complaint) as raised:
         use()
     assert "allowed" in str(raised.value)
+
+
+@pytest.mark.parametrize("shape", [(6, 3, 8, 3), (6, 1, 9, 1), (6, 3, 4, 8), (6, 8, 3, 3), (6, 5, 8, 8)], ids=str)
+def test_small_images_and_many_channels_are_no_swapped_axes(tmp_path, shape):
+    """Nothing but a first axis of 1 or 3 before two longer ones can only be channels first."""
+    x = np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)
+    found = saved(tmp_path, arrays(x_train=x, x_test=x[:4])).load().train.x
+    assert torch.equal(found, torch.from_numpy(x).permute(0, 3, 1, 2))
+
+
+def test_labels_of_python_data_may_be_any_integers():
+    x, y = torch.zeros(4, 2), torch.tensor([-1, -1, 7, 7])
+    assert DataSet(Samples(x, y), Samples(x, y)).labels().train.tolist() == [-1, -1, 7, 7]
 
 
 def test_damaged_archives(tmp_path):

@@ -17,6 +17,11 @@ from cl_engine.memory.ledger import Entry, MemoryContractError
         ("3 B", 3),
         (12, 12),
         ("0.5 GiB", 2**29),
+        ("64 kib", 65_536),
+        ("64KIB", 65_536),
+        ("64 kb", 64_000),
+        ("64 Kb", 64_000),
+        ("2 mIb", 2**21),
     ],
 )
 def test_sizes(text, expected):
@@ -24,7 +29,8 @@ def test_sizes(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "KiB", "-1 B", "0", 0, -5, "1 KIB", "1e3 B", "2.5 exemplars", "0 exemplars", "5", "1 B B", "0.1 B"]
+    "text",
+    ["", "KiB", "-1 B", "0", 0, -5, "1 KIBI", "1e3 B", "2.5 exemplars", "0 exemplars", "5", "1 B B", "0.1 B"],
 )
 def test_what_is_no_size(text):
     with pytest.raises(ValueError, match="allowed: bytes such as"):

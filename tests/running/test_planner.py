@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import cl_engine
+from cl_engine.cli.app import _status
 from cl_engine.config.scenario import ConfigError, Scenario
 from cl_engine.running.planner import plan_memory
 from tests.running.test_streams import FAMILIES, ONLINE
@@ -192,10 +193,24 @@ def test_the_command():
     done = budget("quickstart", "--set", "strategy=replay", "--json")
     plan = json.loads(done.stdout)
     assert [e["exemplars"] for e in plan["experiences"]] == [287, 436, 420, 405, 389]
-    text = budget("quickstart", "--set", "strategy=joint").stdout
+    assert done.returncode == 0
+    over = budget("quickstart", "--set", "strategy=joint")
+    text = over.stdout
+    assert over.returncode == 3
+    assert over.stderr == ""
     assert "Over the budget after experience 2, 3, 4, 5: the run would stop there." in text
     assert "worth in exemplars" in text
     assert budget().returncode == 2
+    assert "Exit status 3 where that goes over the budget" in budget("--help").stdout
+
+
+@pytest.mark.parametrize(("limit", "status"), [("198 KiB", 0), ("197 KiB", 3), ("null", 0)])
+def test_the_command_ends_as_the_run_would_and_prints_its_plan_all_the_same(limit, status, monkeypatch, capsys):
+    options = ["--set", "strategy=joint", "--set", f"memory.budget={limit}"]
+    monkeypatch.setattr("sys.argv", ["cl-engine", "budget", "quickstart", "--json", *options])
+    assert _status() == status
+    held = [e["held_bytes"] for e in json.loads(capsys.readouterr().out)["experiences"]]
+    assert 197 * 1024 < held[-1] <= 198 * 1024
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,15 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from cl_engine.memory.alignment.exchange import Aligned, align, expandable_parameters, experiences, memo_parameters
+from cl_engine.memory.alignment.exchange import (
+    Aligned,
+    align,
+    expandable_parameters,
+    experiences,
+    memo_parameters,
+    model_bytes,
+    worth_in_exemplars,
+)
 from cl_engine.memory.alignment.sizes import BackboneSizes, backbone_sizes
 
 
@@ -103,6 +111,35 @@ class Row(NamedTuple):
         }
 
 
+class Rate(NamedTuple):
+    """What one backbone is worth: the exchange rate that all settings of its data set rest on."""
+
+    images: Images
+    backbone: str
+    parameters: int
+
+    @property
+    def bytes(self) -> int:
+        """What the parameters cost."""
+        return model_bytes(self.parameters)
+
+    @property
+    def exemplars(self) -> int:
+        """How many whole images the same bytes hold."""
+        return worth_in_exemplars(self.parameters, math.prod(self.images.shape))
+
+    def plain(self) -> dict[str, Any]:
+        """Return the rate as JSON holds it."""
+        return {
+            "data": self.images.name,
+            "shape": list(self.images.shape),
+            "backbone": self.backbone,
+            "parameters": self.parameters,
+            "bytes": self.bytes,
+            "exemplars": self.exemplars,
+        }
+
+
 CIFAR100 = Images("CIFAR-100", 100, (3, 32, 32), "resnet32", 2_000)
 IMAGENET100 = Images("ImageNet-100", 100, (3, 224, 224), "resnet18", 2_000)
 IMAGENET1000 = Images("ImageNet-1000", 1000, (3, 224, 224), "resnet18", 20_000)
@@ -154,6 +191,25 @@ TABLES: Mapping[str, tuple[Setting, ...]] = {
 def memo_tables() -> dict[str, list[Row]]:
     """Return all tables by title, three rows for each setting."""
     return {title: [row for setting in settings for row in rows(setting)] for title, settings in TABLES.items()}
+
+
+def exchange_rates() -> list[Rate]:
+    """Return what each backbone of the tables is worth, data set by data set, smallest first.
+
+    ImageNet-1000 has the images, and so the rates, of ImageNet-100.
+
+    >>> [rate.exemplars for rate in exchange_rates() if rate.backbone == "resnet32"]
+    [603]
+    """
+    found = {
+        (images.name, backbone): Rate(images, backbone, _sizes(backbone, images.shape).parameters)
+        for settings in TABLES.values()
+        for setting in settings
+        for images in [setting.images]
+        if images is not IMAGENET1000
+        for backbone in (images.backbone, setting.backbone)
+    }
+    return sorted(found.values(), key=lambda rate: (math.prod(rate.images.shape), rate.parameters))
 
 
 def rows(setting: Setting) -> list[Row]:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from cl_engine.data.samples import Samples
 from cl_engine.kinds.problems import OptionError
+from cl_engine.kinds.signature import Alias
 from cl_engine.memory.codecs.codec import CodecOption, build_codec
 from cl_engine.memory.exemplars import Exemplars, Selection
 from cl_engine.memory.exemplars.quota import Limits, Quota
@@ -24,7 +25,9 @@ DEFAULT_TOTAL = 200
 
 
 TotalOption = Annotated[
-    int | None, Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen")
+    int | None,
+    Alias("memory_size"),
+    Field(ge=1, le=10**12, description="exemplars in all, shared by the classes seen"),
 ]
 PerClassOption = Annotated[
     int | None, Field(ge=1, le=10**12, description="exemplars of each class; not with `selection: reservoir`")

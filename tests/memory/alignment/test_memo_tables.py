@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cl_engine.cli.app import _status
-from cl_engine.memory.alignment.memo_tables import TABLES, memo_tables, rows
+from cl_engine.memory.alignment.memo_tables import TABLES, exchange_rates, memo_tables, rows
 
 CIFAR_CURVE, IMAGENET_CURVE, CIFAR_DER, IMAGENET_DER, IMAGENET1000_DER = TABLES
 
@@ -127,6 +127,36 @@ def command(monkeypatch, capsys, *arguments):
     return (_status(), *capsys.readouterr())
 
 
+# data set, backbone, whole exemplars
+RATES = [
+    ("CIFAR-100", "convnet2", 50),
+    ("CIFAR-100", "resnet14", 223),
+    ("CIFAR-100", "resnet20", 350),
+    ("CIFAR-100", "resnet26", 476),
+    ("CIFAR-100", "resnet32", 603),
+    ("ImageNet-100", "convnet4", 24),
+    ("ImageNet-100", "resnet10", 130),
+    ("ImageNet-100", "resnet18", 296),
+    ("ImageNet-100", "resnet26-bottleneck", 370),
+    ("ImageNet-100", "resnet34", 565),
+    ("ImageNet-100", "resnet50", 624),
+]
+
+
+def test_a_model_is_worth_603_exemplars_and_every_other_backbone_its_own_number():
+    assert [(rate.images.name, rate.backbone, rate.exemplars) for rate in exchange_rates()] == RATES
+    for rate in exchange_rates():
+        image = {"CIFAR-100": 3 * 32 * 32, "ImageNet-100": 3 * 224 * 224}[rate.images.name]
+        assert rate.exemplars * image <= 4 * rate.parameters < (rate.exemplars + 1) * image
+
+
+def test_the_command_begins_with_the_exchange_rates(monkeypatch, capsys):
+    _, out, _ = command(monkeypatch, capsys, "budget", "--table", "memo")
+    first = [line.split() for line in out.partition("\n\n")[0].splitlines()]
+    assert first[6] == ["CIFAR-100", "3x32x32", "resnet32", "463,504", "1.85", "1.77", "603"]
+    assert [(line[0], line[2]) for line in first[2:]] == [(data, backbone) for data, backbone, _ in RATES]
+
+
 def test_the_command_prints_every_row(monkeypatch, capsys):
     status, out, _ = command(monkeypatch, capsys, "budget", "--table", "memo")
     assert status == 0
@@ -141,6 +171,11 @@ def test_the_command_as_json(monkeypatch, capsys):
     assert status == 0
     found = json.loads(out)
     assert [table["title"] for table in found["tables"]] == list(TABLES)
+    assert found["exchange"][4] == {
+        "data": "CIFAR-100", "shape": [3, 32, 32], "backbone": "resnet32", "parameters": 463_504,
+        "bytes": 1_854_016, "exemplars": 603,
+    }  # fmt: skip
+    assert len(found["exchange"]) == len(RATES)
     row = found["tables"][1]["rows"][6]
     assert row == {
         "data": "ImageNet-100", "first": 50, "step": 5, "experiences": 11, "nominal_mib": 755,
