@@ -202,12 +202,10 @@ class Check:
 
 
 def _check_normalise(given: str | Mapping[str, list[float]], shape: tuple[int, ...]) -> None:
-    if given == "range":
-        return
-    if len(shape) != 3:
-        raise OptionError("normalise", f"samples of shape {list(shape)} are no images; allowed: range")
     if isinstance(given, str):
         return
+    if len(shape) != 3:
+        raise OptionError("normalise", f"samples of shape {list(shape)} are no images; allowed: data or range")
     right = set(given) == {"mean", "deviation"} and all(len(values) == shape[0] for values in given.values())
     if not right or min(given["deviation"]) <= 0:
         each = f"one number for each of {shape[0]} channels"

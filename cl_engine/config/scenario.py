@@ -109,7 +109,7 @@ class Scenario:
         """
         try:
             with blaming(("strategy",)):
-                found = shortage(self.rebuilder(self.terms()))
+                found = shortage(self.rebuilder(self.terms(dry=True)))
             if found:
                 raise Problems([Problem(("memory", "budget"), found.words(self.memory.counted))])
         except Problems as error:
@@ -150,8 +150,8 @@ class Scenario:
         """The files of the modules that the user's own kinds come from."""
         return user_modules([self.data, self.stream, self.strategy, dataclasses.asdict(self.memory)])
 
-    def terms(self) -> Terms:
-        """Return the terms of a run, with ``exemplars: fixed`` worked out."""
+    def terms(self, *, dry: bool = False) -> Terms:
+        """Return the terms of a run, with ``exemplars: fixed`` worked out; ``dry`` ones need no sample."""
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -165,7 +165,8 @@ class Scenario:
             online=self.stream["delivery"] == "online",
             boundaries=self.plan.boundaries,
             model_dtype=self.memory.model_dtype,
-            normalisation=self._normalisation(),
+            normalisation=self._any_normalisation() if dry else self.normalisation,
+            dry=dry,
         )
         if terms.budget is None or self.memory.exemplars == "fill":
             return terms
@@ -176,18 +177,27 @@ class Scenario:
         """Return what builds the scenario's strategy."""
         return Rebuilder(self.strategy_class, options_of(self.strategy), terms)
 
-    def _normalisation(self) -> Normalisation | None:
+    @functools.cached_property
+    def normalisation(self) -> Normalisation | None:
+        """Mean and deviation per channel that image values are standardised by; None: scaled to [-1, 1]."""
         given = self.training.normalise
         if isinstance(given, dict):
             return tuple(given["mean"]), tuple(given["deviation"])
-        return normalisation(self.source.load().train) if given == "data" else None
+        standardised = given == "data" and len(self.labels.shape) == 3
+        return normalisation(self.source.load().train) if standardised else None
+
+    def _any_normalisation(self) -> Normalisation | None:
+        """Return one of the same shape, which is all that sizes depend on."""
+        if self.training.normalise == "range" or len(self.labels.shape) != 3:
+            return None
+        return (0.5,) * self.labels.shape[0], (0.25,) * self.labels.shape[0]
 
     def _check_by_beginning(self) -> None:
         """See whether the strategy can be built for this data, and the budget be worked out."""
         with blaming(("memory", "budget")):
             self.budget()
         with blaming(("strategy",)):
-            rebuilder = self.rebuilder(dataclasses.replace(self.terms(), dry=True))
+            rebuilder = self.rebuilder(self.terms(dry=True))
             signature = rebuilder.signature(1)
         self._check_fixed({*SAMPLE_KINDS, *(declared.kind for declared in signature.declared.values())})
 

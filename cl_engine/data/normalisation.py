@@ -7,7 +7,6 @@ import torch
 from cl_engine.data.samples import Samples
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation, one number per channel
-ROWS = 4096  # images looked at at a time
 
 
 def normalisation(samples: Samples) -> Normalisation:
@@ -19,14 +18,9 @@ def normalisation(samples: Samples) -> Normalisation:
     >>> normalisation(Samples(x, torch.zeros(2, dtype=torch.int64)))
     ((0.5,), (0.5,))
     """
-    channels = samples.x.shape[1]
-    total, squares = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, dtype=torch.float64)
-    for part in torch.split(samples.x, ROWS):
-        values = part.transpose(0, 1).flatten(1).double()
-        total += values.sum(1)
-        squares += values.square().sum(1)
-    count = samples.x.numel() / channels
-    mean = total / count
-    deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
-    deviation = torch.where(deviation > 0, deviation, 255.0)
-    return tuple((mean / 255).tolist()), tuple((deviation / 255).tolist())
+    values = torch.arange(256, dtype=torch.float64) / 255
+    counts = torch.stack([channel.flatten().bincount(minlength=256) for channel in samples.x.unbind(1)]).double()
+    share = counts / counts.sum(1, keepdim=True)
+    mean = share @ values
+    deviation = (share * (values - mean[:, None]).square()).sum(1).sqrt()
+    return tuple(mean.tolist()), tuple(torch.where(deviation > 0, deviation, 1.0).tolist())

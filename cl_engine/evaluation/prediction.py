@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from cl_engine.evaluation.constant import watched
 from cl_engine.memory.ledger import MemoryContractError
 from cl_engine.randomness import isolated
 from cl_engine.strategies.strategy import Strategy
@@ -25,6 +26,8 @@ def predicted(
 ) -> Iterator[Tensor]:
     """Yield the scores ``[B, columns]`` of test samples, batch by batch, on ``device``.
 
+    At the end the strategy's notes say so where most features of its network are constant.
+
     Args:
         strategy: a rebuilt one, which is thrown away afterwards.
         x: samples ``[N, ...]``; the strategy gets copies.
@@ -37,9 +40,11 @@ def predicted(
     """
     name = type(strategy).__name__
     strategy.eval()
-    with isolated(0, "predict"):
+    with isolated(0, "predict"), watched(strategy) as remarks:
         for part in torch.split(x, BATCH):
             yield checked(name, strategy.predict(part.to(device, copy=True)), len(part), columns, experience)
+    for remark in remarks:
+        strategy.note(remark)
 
 
 def checked(name: str, scores: object, rows: int, columns: int, experience: int) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ def plan_memory(scenario: Scenario) -> dict[str, Any]:
 
     A strategy that trains in a loop of its own trains here too, unless it asks ``task.dry``.
     """
-    terms = dataclasses.replace(scenario.terms(), dry=True)
+    terms = scenario.terms(dry=True)
     stream, rebuilder = Stream(scenario, terms), scenario.rebuilder(terms)
     held: HeldState | None = None
     experiences, notes = [], []

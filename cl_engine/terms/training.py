@@ -16,7 +16,7 @@ class Training:
 
     epochs: Annotated[int, Field(ge=1, le=10**9, description="passes over the samples of an experience")] = 20
     batch_size: Annotated[int, Field(ge=1, le=10**9, description="samples of one step")] = 64
-    lr: Annotated[float, Field(gt=0, le=1e9, description="learning rate at the start of an experience")] = 0.05
+    lr: Annotated[float, Field(gt=0, le=1e9, description="learning rate at the start of an experience")] = 0.01
     optimizer: Annotated[
         Literal["sgd", "adam", "adamw"],
         Field(description="SGD with momentum, Adam, or AdamW; made new for each experience"),
@@ -56,10 +56,11 @@ class Training:
     normalise: Annotated[
         Literal["range", "data"] | dict[str, list[float]],
         Field(
-            description="pixel values scaled to [-1, 1] (range), standardised by mean and deviation of the "
-            "training images' channels (data), or by given ones, {mean: [...], deviation: [...]} of values in 0..1"
+            description="pixel values standardised by mean and deviation of the training images' channels (data), "
+            "by given ones, {mean: [...], deviation: [...]} of values in 0..1, or scaled to [-1, 1] (range); "
+            "features stay as they are"
         ),
-    ] = "range"
+    ] = "data"
     precision: Annotated[
         Literal["float32", "bf16"], Field(description="bf16: matrix products of a step in bfloat16 (autocast)")
     ] = "float32"

@@ -103,7 +103,7 @@ def test_a_closure_is_no_hiding_place():
 
 
 POLICY = {
-    "budget": "64 KiB",
+    "budget": "96 KiB",
     "policy": ["parameters", "head", "exemplars", "labels", "optimizer", "activations", "batch"],
 }
 

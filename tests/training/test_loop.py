@@ -30,7 +30,7 @@ def test_it_learns(optimizer, schedule):
     torch.manual_seed(0)
     model, data = nn.Linear(4, 2), blobs()
     before = loss_of(model)(data).item()
-    fit(model, data, task(optimizer=optimizer, schedule=schedule, epochs=40), loss_of(model))
+    fit(model, data, task(optimizer=optimizer, schedule=schedule, epochs=40, lr=0.05), loss_of(model))
     assert loss_of(model)(data).item() < before / 3
     assert (model(data.x).argmax(1) == data.y).float().mean() > 0.95
     assert not model.training

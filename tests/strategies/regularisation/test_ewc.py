@@ -175,7 +175,7 @@ def test_it_holds_and_takes_what_was_planned(delivery):
 
 
 def last_accuracy(strategy, stream):
-    scenario = {"data": "digits", "strategy": strategy, "stream": stream, "training": {"epochs": 10}}
+    scenario = {"data": "digits", "strategy": strategy, "stream": stream, "training": {"epochs": 10, "lr": 0.05}}
     return cl_engine.run(scenario).metrics["last_accuracy"]
 
 
