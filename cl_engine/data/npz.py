@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import mmap
+import struct
 import zipfile
-from typing import Annotated, Any
+import zlib
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,7 @@ from cl_engine.data.samples import DataError, DataSet, Labels, Samples
 from cl_engine.kinds.problems import one_line
 from cl_engine.kinds.signature import ExistingFile
 
+MAPPED = 1 << 28  # bytes from which on an array is mapped into memory, not read
 NEEDED = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -105,11 +109,31 @@ def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
     if _header(archive, name)[1].hasobject:
         raise DataError(f"{name} holds pickled Python objects, which are never loaded; allowed: numbers")
     try:
-        with archive.open(f"{name}.npy") as stream:
+        member = archive.getinfo(f"{name}.npy")
+        if member.compress_type == zipfile.ZIP_STORED and member.file_size >= MAPPED:
+            return _mapped(archive, member)
+        with archive.open(member) as stream:
             array: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
             return array
     except Exception as error:
         raise DataError(f"{name} is damaged: {one_line(error)}; allowed: what numpy.savez writes") from None
+
+
+def _mapped(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
+    """Map a large array into memory instead of reading it, so that it is there once, and only where it is used."""
+    assert archive.filename is not None
+    with open(archive.filename, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        names_and_extra = struct.unpack_from("<HH", whole, member.header_offset + 26)
+        start = member.header_offset + 30 + sum(names_and_extra)
+        with memoryview(whole) as view, view[start : start + member.file_size] as stored:
+            if zlib.crc32(stored) != member.CRC:
+                raise ValueError("its checksum is wrong")
+        file.seek(start)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+        order: Literal["F", "C"] = "F" if fortran else "C"
+        return np.memmap(archive.filename, dtype, "c", file.tell(), shape, order)
 
 
 def _labels(archive: zipfile.ZipFile, name: str, count: int | None) -> npt.NDArray[np.int64]:

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from cl_engine.data.digits import Digits
 from cl_engine.data.gaussian import Gaussian
 from cl_engine.data.npz import Npz
-from cl_engine.data.samples import DataError, DataSet, Samples
+from cl_engine.data.samples import DataError, DataSet, Samples, check_samples
 
 
 def test_digits_are_scikit_learns_in_a_stratified_split():
@@ -145,3 +145,39 @@ def test_python_data_is_checked_too():
         DataSet(Samples(x.double(), y), Samples(x, y))
     with pytest.raises(DataError, match="allowed: int64"):
         DataSet(Samples(x, y.int()), Samples(x, y))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("images", [False, True])
+def test_a_large_array_that_is_mapped_is_the_one_that_was_saved(tmp_path, monkeypatch, images, order):
+    monkeypatch.setattr("cl_engine.data.npz.MAPPED", 0)
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8) if images else rng.normal(size=(6, 5)).astype("f4")
+    x, y = np.asarray(x, order=order), np.array([0, 1] * 3)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
+    data = Npz(path=str(tmp_path / "a.npz")).load()
+    assert np.array_equal(data.train.x.numpy(), x.transpose(0, 3, 1, 2) if images else x)
+    assert data.train.y.tolist() == y.tolist()
+    data.train.x.zero_()  # a strategy may write into what it gets; the file is nobody's
+    again = Npz(path=str(tmp_path / "a.npz")).load()
+    assert np.array_equal(again.test.x.numpy(), x[:2].transpose(0, 3, 1, 2) if images else x[:2])
+    assert again.train.x.any()
+
+
+def test_damage_within_a_mapped_array_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr("cl_engine.data.npz.MAPPED", 0)
+    x, y, path = np.full((4, 3), 7.0, "f4"), np.array([0, 1] * 2), tmp_path / "a.npz"
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+    text = path.read_bytes()
+    where = text.index(x.tobytes())
+    path.write_bytes(text[:where] + b"\x00" + text[where + 1 :])
+    with pytest.raises(DataError, match="x_train is damaged: its checksum is wrong"):
+        Npz(path=str(path)).labels()
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_one_feature_that_is_no_number_is_found_among_many(wrong):
+    x = torch.zeros(1000, 20)
+    x[617, 3] = wrong
+    with pytest.raises(DataError, match="NaN or infinite"):
+        check_samples("train", Samples(x, torch.zeros(1000, dtype=torch.int64)))
