@@ -170,7 +170,7 @@ def test_damage_within_a_mapped_array_is_seen(tmp_path, monkeypatch):
     np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
     text = path.read_bytes()
     where = text.index(x.tobytes())
-    path.write_bytes(text[:where] + b"\x00" + text[where + 1 :])
+    path.write_bytes(text[:where] + b"\x01" + text[where + 1 :])
     with pytest.raises(DataError, match="x_train is damaged: its checksum is wrong"):
         Npz(path=str(path)).labels()
 
