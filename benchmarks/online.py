@@ -87,6 +87,7 @@ def plain(samples):
 
 def avalanche(samples):
     from avalanche.benchmarks.scenarios.dataset_scenario import benchmark_from_datasets
+    from avalanche.benchmarks.scenarios.online import split_online_stream
     from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
     from avalanche.evaluation.metrics import accuracy_metrics
     from avalanche.training.plugins import EvaluationPlugin, ReplayPlugin
@@ -125,7 +126,8 @@ def avalanche(samples):
     )
     result = {}
     for number, experience in enumerate(stream.train_stream):
-        strategy.train(experience)
+        for micro_batch in split_online_stream([experience], experience_size=MICRO_BATCH):
+            strategy.train(micro_batch)
         result = strategy.eval(stream.test_stream[: number + 1])
     return next(value for name, value in result.items() if name.startswith("Top1_Acc_Stream"))
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cl_engine.data.normalisation import Normalisation
-from cl_engine.models.backbone import build_backbone, initialise
+from cl_engine.models.backbone import build_backbone, initialise, materialise
 from cl_engine.models.inputs import Inputs
 
 
@@ -88,6 +88,6 @@ def projection_head(features: int, width: int, generator: torch.Generator) -> nn
             nn.ReLU(),
             nn.Linear(features, width),
         )
-    head.to_empty(device="cpu")
+    materialise(head)
     initialise(head, generator)
     return head

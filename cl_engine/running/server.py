@@ -129,6 +129,11 @@ def _end_as(folder: str, inherited: tuple[int, ...]) -> None:
 
 
 def preload() -> None:
-    """Import what jobs need, before a user's folder is on the import path."""
-
+    """Import what jobs need, the package's own kinds among it, before a user's folder is on the import path."""
     import cl_engine.running.job  # noqa: F401
+    from cl_engine.kinds.registry import kinds, load
+    from cl_engine.kinds.signature import options_model
+
+    for package in ("strategies", "backbones", "codecs"):
+        for kind in kinds(package):
+            options_model(load(package, kind))  # reading a signature takes longer than a small job

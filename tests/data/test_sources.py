@@ -171,7 +171,7 @@ def test_damage_within_a_mapped_array_is_seen(tmp_path, monkeypatch):
     text = path.read_bytes()
     where = text.index(x.tobytes())
     path.write_bytes(text[:where] + b"\x01" + text[where + 1 :])
-    with pytest.raises(DataError, match="x_train is damaged: its checksum is wrong"):
+    with pytest.raises(DataError, match="x_train is damaged"):
         Npz(path=str(path)).labels()
 
 
