@@ -36,7 +36,9 @@ def run(
     """Run a scenario: accuracy, and every byte kept to reach it."""
     from cl_engine.engine import run as run_scenario
     from cl_engine.reports.progress import Progress
+    from cl_engine.running.allocation import keep_freed_memory
 
+    keep_freed_memory()
     progress = Progress()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a strategy may print; results stand alone

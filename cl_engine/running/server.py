@@ -133,7 +133,9 @@ def preload() -> None:
     import cl_engine.running.job  # noqa: F401
     from cl_engine.kinds.registry import kinds, load
     from cl_engine.kinds.signature import options_model
+    from cl_engine.running.allocation import keep_freed_memory
 
+    keep_freed_memory()
     for package in ("strategies", "backbones", "codecs"):
         for kind in kinds(package):
             options_model(load(package, kind))  # reading a signature takes longer than a small job
