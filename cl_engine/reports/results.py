@@ -89,9 +89,9 @@ class Results:
         import pandas as pd
 
         rows = {"run": self._run, "experience": self._experiences, "curve": self._curve, "matrix": self._matrix}
-        labels, swept = self.labels(), self.swept()
+        labels, extra = self.labels(), [key for key in self.swept() if key not in ("strategy", "seed")]
         found = [
-            {**self._named(run, labels[run.run]), **row, **{key: _flat(run.assignments.get(key)) for key in swept}}
+            {**self._named(run, labels[run.run]), **row, **{key: _flat(run.assignments.get(key)) for key in extra}}
             for run in self.runs
             for row in rows[per](run)
         ]

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import cl_engine
-from cl_engine.reports.results import read_results
 from cl_engine.running.store import RunDirectory
 from cl_engine.sweeping.cells import sweep_of
 from cl_engine.sweeping.executors import Event, Serial
@@ -115,11 +114,7 @@ def test_a_process_that_dies_twice_is_a_failure_that_stops_no_other(tmp_path):
     outcome, watcher = scheduled(tmp_path, Losing(2))
     assert outcome.states["failed"] == 6
     assert all("killed by SIGKILL" in why and "twice" in why for _, _, why in watcher.ends)
-    assert (
-        {run.status for run in read_results(tmp_path).runs} == {"failed"}
-        if any(tmp_path.glob("*/config.yaml"))
-        else 1
-    )
+    assert len([*tmp_path.glob("*/failed.json")]) == 6
 
 
 def test_finished_cells_are_not_run_again_and_half_finished_ones_go_on(tmp_path, undisturbed):
@@ -171,7 +166,7 @@ def test_cells_that_are_the_same_run_are_run_once():
 
 
 def test_a_wrong_cell_is_told_before_anything_runs():
-    with pytest.raises(cl_engine.ConfigError, match="unknown option.*cell 1"):
+    with pytest.raises(cl_engine.ConfigError, match=r"unknown option.*cell 1"):
         sweep_of({**SCENARIO, "sweep": {"strategy.total": [5]}})
 
 
