@@ -69,7 +69,7 @@ class Crossing(NamedTuple):
         n: shared seeds with a value of both at every budget used.
         budgets: the budgets used, rising.
         log: whether the curves are linear in log2 of the budget between them, or in the budget.
-        zeros: every crossing of the mean curves, rising; none, one or many.
+        zeros: every crossing of the mean curves, rising; none, one or many; where they coincide, none.
         pieces: Fieller's set, rising; empty with one seed.
         above: sign of first minus second at the largest budget: 1, 0 or -1.
     """

@@ -124,7 +124,7 @@ def _multisets(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     rows = itertools.combinations_with_replacement(range(n), n)
     counts = np.array([np.bincount(row, minlength=n) for row in rows])
     ways = [math.factorial(n) // math.prod(map(math.factorial, row)) for row in counts.tolist()]
-    return counts, np.array(ways) / n**n
+    return counts.astype(float), np.array(ways) / n**n
 
 
 @functools.cache
@@ -132,4 +132,4 @@ def _draws(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return the same for 9,999 resamples, all as likely."""
     drawn = numpy_generator(0, "bootstrap").randint(n, size=(DRAWS, n))
     counts = np.bincount((drawn + n * np.arange(DRAWS)[:, None]).ravel(), minlength=n * DRAWS)
-    return counts.reshape(DRAWS, n), np.full(DRAWS, 1 / DRAWS)
+    return counts.reshape(DRAWS, n).astype(float), np.full(DRAWS, 1 / DRAWS)

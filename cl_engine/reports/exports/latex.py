@@ -18,6 +18,8 @@ SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
+    "[": "{[}",  # at the start of a row, the row before would take it for its option
+    "*": "{*}",
 }
 MARKS = {
     "best": r"bold: the best mean",

@@ -19,6 +19,7 @@ UGLY = [
     "two\nlines",
     "*em* `code` [l](m)",
     "=1+1",
+    "[10pt] x",
 ]
 
 
@@ -132,6 +133,7 @@ def test_any_name_stays_in_its_cell():
     assert all(len(re.findall(r"(?<!\\)&", line)) == 1 for line in body)
     assert body[0].startswith(r"a\_b \& c & ")
     assert body[2].startswith(r"back\textbackslash{}slash & ")
+    assert not any(line.startswith(("[", "*")) for line in body)  # the row before would swallow them
     table = [line for line in plain.splitlines() if line.startswith("|")]
     assert len(table) == 2 + len(UGLY)
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 3 for line in table)
