@@ -8,7 +8,11 @@ A metric that is undefined is None, never 0.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
+
+from cl_engine.errors import InputError
 
 Matrix = Sequence[Sequence[float | None]]
 Recalls = Sequence[float | None]
@@ -89,6 +93,47 @@ def anytime_accuracy(curve: Sequence[tuple[int, float | None]]) -> float | None:
     0.5
     """
     return _mean([accuracy for _, accuracy in curve])
+
+
+def area_under_curve(
+    memory: Sequence[float], accuracy: Sequence[float], log: bool = False, normalise: bool = False
+) -> float:
+    """Return the area under an accuracy-memory curve by the trapezoid rule, between its first and last point only.
+
+    With memory in MB and the two defaults this is AUC-A (average accuracy) or AUC-L (last accuracy) of Zhou et al.
+    2023 (MEMO), section 5.2; the paper leaves rule and units open, and these reproduce its numbers.
+
+    Args:
+        memory: at least two budgets, rising, in any unit.
+        accuracy: the accuracy at each, as a fraction.
+        log: integrate over log2 of the memory, so that every doubling counts alike.
+        normalise: divide by the width, which makes it the mean height: again a fraction.
+
+    Raises:
+        ValueError: fewer than two points, lengths that differ, a budget not above the one before, a value that is
+            not finite, or a budget of 0 or below under ``log``.
+
+    >>> area_under_curve([1, 2, 4], [0.5, 0.7, 0.9])
+    2.2
+    >>> round(area_under_curve([1, 2, 4], [0.5, 0.7, 0.9], log=True, normalise=True), 6)
+    0.7
+    """
+    if len(memory) != len(accuracy) or len(memory) < 2:
+        raise InputError(
+            f"area under the curve: {len(memory)} budgets and {len(accuracy)} accuracies; "
+            "at least two points, one accuracy for each budget"
+        )
+    if not all(math.isfinite(v) for v in (*memory, *accuracy)):
+        raise InputError("area under the curve: a budget or an accuracy is not finite")
+    if log and memory[0] <= 0:
+        raise InputError(f"area under the curve: a budget of {memory[0]} has no logarithm; budgets above 0")
+    for before, after in itertools.pairwise(memory):
+        if not before < after:
+            raise InputError(f"area under the curve: budget {after} follows {before}; budgets must rise")
+    x = [math.log2(m) if log else float(m) for m in memory]
+    steps = range(len(x) - 1)
+    area = sum((x[k + 1] - x[k]) * (accuracy[k] + accuracy[k + 1]) for k in steps) / 2
+    return area / (x[-1] - x[0]) if normalise else area
 
 
 def all_metrics(

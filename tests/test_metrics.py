@@ -1,10 +1,20 @@
 """Metrics against the unit checks that define them."""
 
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cl_engine.metrics import all_metrics, average_accuracy, average_group_accuracy, forgetting, learning_accuracy
+from cl_engine.metrics import (
+    all_metrics,
+    area_under_curve,
+    average_accuracy,
+    average_group_accuracy,
+    forgetting,
+    learning_accuracy,
+)
 
 
 def lower(matrix):
@@ -77,3 +87,51 @@ def test_published_cross_test_matrix():
 
 def test_average_of_nothing_is_undefined():
     assert average_accuracy([]) is None
+
+
+BUDGETS = [7.6, 12.4, 16.0, 19.8, 23.5]  # MB, CIFAR-100 in ten steps (Zhou et al. 2023)
+
+
+@pytest.mark.parametrize(
+    ("percent", "published"), [((54.7, 69.0, 70.2, 71.6, 72.1), 10.85), ((40.8, 57.1, 59.6, 61.9, 62.2), 9.03)]
+)
+def test_areas_of_published_curves(percent, published):
+    """MEMO's AUC-A and AUC-L; the curves are read off the published figure, within 0.3 points."""
+    assert area_under_curve(BUDGETS, [a / 100 for a in percent]) == pytest.approx(published, rel=0.003)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0, 1)), min_size=2, max_size=6))
+def test_the_area_is_numpys_trapezoid(rows):
+    gaps, y = zip(*rows, strict=True)
+    x = np.cumsum(gaps)
+    integral = float(np.sum(np.diff(x) * (np.array(y[1:]) + y[:-1]) / 2))
+    assert area_under_curve(x.tolist(), y) == pytest.approx(integral)
+    assert area_under_curve(x.tolist(), y, normalise=True) == pytest.approx(integral / (x[-1] - x[0]))
+
+
+@given(st.floats(0, 1), st.booleans())
+def test_a_constant_curve_has_its_height_as_normalised_area(a, log):
+    assert area_under_curve(BUDGETS, [a] * 5, log=log, normalise=True) == pytest.approx(a)
+
+
+def test_over_log_memory_doublings_count_alike_and_the_unit_does_not():
+    assert area_under_curve([1, 2, 4], [0, 1, 0], log=True) == 1
+    assert area_under_curve([1024, 2048, 4096], [0, 1, 0], log=True) == 1
+
+
+@pytest.mark.parametrize(
+    ("memory", "accuracy", "log", "message"),
+    [
+        ([1], [0.5], False, "at least two points"),
+        ([], [], False, "at least two points"),
+        ([1, 2], [0.5], False, "one accuracy for each"),
+        ([2, 1], [0.5, 0.6], False, "must rise"),
+        ([1, 1], [0.5, 0.6], False, "must rise"),
+        ([1, 2], [0.5, math.nan], False, "not finite"),
+        ([1, math.inf], [0.5, 0.6], False, "not finite"),
+        ([0, 1], [0.5, 0.6], True, "no logarithm"),
+    ],
+)
+def test_an_area_of_no_curve_is_refused(memory, accuracy, log, message):
+    with pytest.raises(ValueError, match=message):
+        area_under_curve(memory, accuracy, log=log)
