@@ -37,9 +37,7 @@ def main():
     print(f"small cells: {own:.3f} s beside what each takes itself, {few[0] - 10 * own:.1f} s to start")
     one, two = (seconds(LONGER, 12, workers) for workers in (1, 2))
     share = (one[0] - one[1]) / one[0]
-    print(
-        f"cells of {one[1] / 12:.1f} s, 12 of them: {100 * share:.0f} % of the time is not theirs, the start included"
-    )
+    print(f"cells of {one[1] / 12:.1f} s: {100 * share:.0f} % of the time is not theirs, the start included")
     print(f"two workers: {one[0] / two[0]:.2f} times the throughput of one")
 
 
