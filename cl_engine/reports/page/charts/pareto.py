@@ -1,0 +1,79 @@
+"""Accuracy against the bytes that were held, and which points no other beats on both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from cl_engine.reports.page.charts.curves import words
+from cl_engine.reports.page.charts.drawing import GROUND, Spec, byte_axis, percent_axis, scales
+from cl_engine.reports.page.contest import METRICS, Contest
+from cl_engine.reports.page.palette import Look
+from cl_engine.reports.text import size
+
+PLOT = (620, 360)
+
+
+def pareto(contest: Contest, looks: Mapping[str, Look], counted: str, marks: Mapping[tuple[str, int], str]) -> Spec:
+    """Return the chart; ``counted`` is the policy that counts the bytes, whatever policy limited the run.
+
+    Args:
+        contest: the standings.
+        looks: order and look of all entrants.
+        counted: ``full`` or ``paper``.
+        marks: of each point ``front``, ``open`` (not separable from it) or ``out``.
+    """
+    place = {label: i for i, label in enumerate(looks)}
+    points = []
+    for (label, budget), standing in contest.standings.items():
+        held = standing.held.get(counted, math.nan)
+        if standing.estimate is None or not held > 0 or (label, budget) not in marks:
+            continue
+        mark = marks[label, budget]
+        points.append(
+            {
+                "i": place[label],
+                "x": math.log2(held),
+                "y": round(100 * standing.estimate.mean, 3),
+                "mark": mark,
+                "words": words(label, budget, standing, contest.metric)
+                + f" · held at most {size(held)} ({counted}) · "
+                + {"front": "on the front", "open": "not separable from the front", "out": "beaten"}[mark],
+            }
+        )
+    x = byte_axis([2 ** p["x"] for p in points], f"held at most, counted as {counted}", width=PLOT[0])
+    y = percent_axis([p["y"] for p in points], f"{METRICS[contest.metric]}, %")
+    look = scales(looks)
+    front = sorted((p for p in points if p["mark"] == "front"), key=lambda p: p["x"])
+    filled = {**look["line"], "scale": {**look["line"]["scale"]}}
+    layers: list[Spec] = [
+        {
+            "data": {"values": front},
+            "mark": {"type": "line", "interpolate": "step-after", "stroke": "var(--rule)", "aria": False},
+            "encoding": {"x": x, "y": y},
+        }
+    ]
+    for mark, area, fill in (("out", 14, filled), ("open", 60, {"value": GROUND}), ("front", 60, filled)):
+        layers.append(
+            {
+                "data": {"values": [p for p in points if p["mark"] == mark]},
+                "mark": {"type": "point", "size": area, "strokeWidth": 1.5, "opacity": 0.5 if mark == "out" else 1},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "stroke": look["line"],
+                    "shape": look["shape"],
+                    "fill": fill,
+                    "description": {"field": "words"},
+                },
+            }
+        )
+    names = [{**p, "label": " ".join(list(looks)[p["i"]].split())} for p in front]
+    layers.append(
+        {
+            "data": {"values": names},
+            "mark": {"type": "text", "align": "left", "dx": 7, "dy": 10, "fontSize": 11, "aria": False},
+            "encoding": {"x": x, "y": y, "text": {"field": "label"}, "fill": look["text"]},
+        }
+    )
+    return {"width": PLOT[0], "height": PLOT[1], "layer": layers}
