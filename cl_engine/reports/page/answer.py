@@ -66,9 +66,9 @@ def span(piece: Any) -> str:
     if piece.open_low and piece.open_high:
         return "anywhere, or outside what was measured"
     if piece.open_low:
-        return f"up to {high}, or below {low}"
+        return f"{low} or less to {high}"
     if piece.open_high:
-        return f"{low} and more, or above {high}"
+        return f"{low} to {high} or more"
     return f"{low} to {high}"
 
 

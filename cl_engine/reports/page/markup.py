@@ -54,15 +54,16 @@ def json_block(value: Any, **attributes: object) -> Markup:
     return tag("script", Markup(text.replace("<", "\\u003c")), type="application/json", **attributes)
 
 
-def table(heading: list[object], rows: list[list[object]], caption: object = None, **attributes: object) -> Markup:
+def table(heading: list[object], rows: list[list[object]], caption: str | None = None, **attributes: object) -> Markup:
     """Return a table; cells that are no ``td`` or ``th`` yet become one, the first of a row its heading."""
     head = tag("thead", tag("tr", *(_cell(h, "th", scope="col") for h in heading)))
     body = tag(
         "tbody",
         *(tag("tr", _cell(row[0], "th", scope="row"), *(_cell(c, "td") for c in row[1:])) for row in rows),
     )
-    title = None if caption is None else tag("caption", caption)
-    return tag("div", tag("table", title, head, body, **attributes), class_="wrap", tabindex="0")
+    drawn = tag("table", head, body, aria_label=caption, **attributes)
+    title = None if caption is None else tag("p", caption, class_="caption")
+    return join(title, tag("div", drawn, class_="wrap", tabindex="0"))  # words do not scroll with the table
 
 
 def _cell(content: object, name: str, **attributes: object) -> Markup:

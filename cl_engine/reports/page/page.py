@@ -33,7 +33,8 @@ class Page:
         matrices: one row a cell, experience and group (from 0): accuracy.
         results: the raw result of each finished run, by the frame's ``run``; config, stream, environment and notes
             are read.
-        left_out: what is not in the comparison: what it is (failed, impossible, damaged, foreign, ...), which, why.
+        reasons: why a cell failed, did not finish or is impossible, by the frame's ``cell``.
+        left_out: what a folder holds that is no cell: what it is (damaged, foreign, ...), which, why.
         streams: Vega-Lite pictures of streams by fingerprint, as ``preview.chart_of`` gives them; may be empty.
         links: from a run to its folder, relative to the page.
         command: how the sweep or the report was called.
@@ -46,6 +47,7 @@ class Page:
     curves: Any
     matrices: Any
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reasons: Mapping[int, str] = field(default_factory=dict)
     left_out: Sequence[tuple[str, str, str]] = ()
     streams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
@@ -94,7 +96,7 @@ def html_of(page: Page) -> str:
             sections.ledgers(shown),
             sections.streams(page.results, page.streams),
             sections.cells(shown, page.links),
-            sections.left_out(page.left_out),
+            sections.left_out([*not_done(page.runs, page.reasons), *page.left_out]),
             _making(page),
         ),
         _data(page, found, look),
@@ -114,6 +116,17 @@ def entrants_of(runs: Any) -> list[Entrant]:
     return sorted(found, key=lambda e: (e.reference, places.get(e.strategy, len(places)), e.strategy, e.label))
 
 
+def not_done(runs: Any, reasons: Mapping[int, str]) -> list[tuple[str, str, str]]:
+    """Return each cell without a result: its status, which it is, and why."""
+    found = []
+    for row in runs[runs["status"] != "done"].to_dict("records"):
+        budget = row["budget_bytes"]
+        limit = f", {size(budget)}" if budget == budget else ""
+        which = f"{row['label']}{limit}, seed {row['seed']}, policy {row['policy']}"
+        found.append((str(row["status"]), which, reasons.get(row["cell"], "no reason was recorded")))
+    return found
+
+
 def _title(page: Page, found: Sequence[Contest]) -> Markup:
     runs = page.runs
     budgets = sorted({int(b) for b in runs["budget_bytes"].dropna()})
@@ -124,7 +137,7 @@ def _title(page: Page, found: Sequence[Contest]) -> Markup:
                              ("impossible", "impossible"))
         if status in counts
     )  # fmt: skip
-    listed = len(page.left_out)
+    listed = len(page.left_out) + int((runs["status"] != "done").sum())
     policies = ", ".join(dict.fromkeys(c.policy for c in found))
     facts = (
         f"{_many(runs['label'].nunique(), 'strategy', 'strategies')} × {_many(max(1, len(budgets)), 'budget')} × "

@@ -114,7 +114,8 @@
       }
       rows.sort((x, y) => y[1] - x[1]);
       const table = element("table", "", { class: "sortable" });
-      table.append(element("caption", `Minus ${data.labels[against]}, ${data.budgets[state.budget] || "without a budget"}; policy ${part.dataset.policy}; paired, points, 95 % t interval.`));
+      const title = `Minus ${data.labels[against]}, ${data.budgets[state.budget] || "without a budget"}; paired over the shared seeds, 95 % t interval, two-sided p (not corrected).`;
+      table.setAttribute("aria-label", title);
       const head = table.appendChild(document.createElement("thead")).insertRow();
       for (const [text, kind] of [["strategy", "text"], ["difference, points", "number"], ["higher on seeds", "number"], ["p", ""], ["what it means", ""]]) {
         head.append(element("th", text, kind ? { scope: "col", "data-sort": kind } : { scope: "col" }));
@@ -126,11 +127,11 @@
         name.prepend(element("i", "", { class: "sw", style: `background:var(--s${i})` }));
         const range = low === null ? "" : ` [${signed(low)}, ${signed(high)}]`;
         row.append(name, element("td", signed(mean) + range, { class: "n", "data-v": mean }));
-        row.append(element("td", `${higher} of ${n}`, { "data-v": higher }), element("td", p), element("td", words));
+        row.append(element("td", `${higher} of ${n}`, { class: "n", "data-v": higher }), element("td", p, { class: "n" }), element("td", words));
       }
       const wrap = element("div", "", { class: "wrap", tabindex: "0" });
       wrap.append(rows.length ? table : element("p", "It has no run to compare within this budget."));
-      place.append(wrap);
+      place.append(element("p", title, { class: "caption" }), wrap);
       sortable(table);
     }
   }

@@ -44,6 +44,11 @@ class Shown:
         return {label: i for i, label in enumerate(self.looks)}
 
     @property
+    def plot(self) -> tuple[int, int]:
+        """Return the pixels of a chart: two policies stand beside each other."""
+        return curve_charts.WIDE if len(self.policies) == 1 else curve_charts.HALF
+
+    @property
     def policies(self) -> list[str]:
         """Return the policies that budgets were enforced under."""
         return list(dict.fromkeys(c.policy for c in self.contests))
@@ -94,7 +99,7 @@ def rankings(shown: Shown) -> Markup:
             sentences = [tag("p", text) for text in policy_words(own[0], other)]
             notes.append(tag("div", *sentences, class_="changes", data_metric=metric) if sentences else None)
     sides = [_of(c, tables.ranking(c, shown.places)) for c in shown.contests]
-    return _section("ranking", "Ranking within each budget", *notes, _sides(sides))
+    return _section("ranking", "Ranking within each budget", *notes, _sides(sides, "rankings"))
 
 
 def areas(shown: Shown) -> Markup | None:
@@ -103,7 +108,7 @@ def areas(shown: Shown) -> Markup | None:
     for contest in shown.contests:
         if found := whole_range.areas_of(contest):
             sides.append(_of(contest, tables.areas(found, contest, shown.places)))
-    return _section("areas", "Over the whole range", _sides(sides)) if sides else None
+    return _section("areas", "Over the whole range", _sides(sides, "tables")) if sides else None
 
 
 def crossings(shown: Shown) -> Markup | None:
@@ -180,7 +185,7 @@ def matrices(shown: Shown) -> Markup | None:
             summary = tag("summary", f"Matrices: {title}")
             parts.append(tag("details", summary, grid, data_policy=policy, data_budget=budget, class_="screen"))
     note = "Percent after experience k (row) on the classes first seen in experience j (column); the first seed."
-    return _section("matrices", "Accuracy matrices", tag("p", note, class_="note"), *parts) if parts else None
+    return _section("matrices", "Accuracy matrices", tag("p", note, class_="note"), *parts, kind="screen") if parts else None
 
 
 def ledgers(shown: Shown) -> Markup | None:
@@ -194,8 +199,8 @@ def ledgers(shown: Shown) -> Markup | None:
     parts = []
     for policy in shown.policies:
         strong = shown.strong(policy)
-        drawn = [label for label in shown.looks if label in strong]
-        for label in drawn[:LEDGERS]:
+        drawings: list[Markup] = []
+        for label in [label for label in shown.looks if label in strong][:LEDGERS]:
             if (policy, label) not in means.index.droplevel([2, 3]):
                 continue
             rows = means.loc[policy, label].reset_index()
@@ -203,7 +208,9 @@ def ledgers(shown: Shown) -> Markup | None:
             words = f"Bytes held by {label} after each experience, policy {policy}"
             title = f"{label}, policy {policy}" if len(shown.policies) > 1 else label
             figure = _figure(title, svg(ledger_charts.ledger(rows, budgets, kinds, label), words))
-            parts.append(tag("div", figure, class_="strategy", data_s=shown.places[label], data_policy=policy))
+            drawings.append(tag("div", figure, class_="strategy", data_s=shown.places[label]))
+        if drawings:
+            parts.append(tag("div", *drawings, data_policy=policy))
     keys = [_key(f"var(--k{k % 8})", kind) for k, kind in enumerate(kinds)]
     keys.append(_key("var(--peak)", "only while training (peak)"))
     note = "Mean over seeds, after each experience; the dashed line is the budget."
@@ -212,7 +219,7 @@ def ledgers(shown: Shown) -> Markup | None:
         "What is held, by kind",
         tag("p", note, class_="note"),
         tag("div", *keys, class_="keys"),
-        *parts,
+        _sides(parts),
         _ledger_table(shown, frame, columns),
     )
 
@@ -225,8 +232,8 @@ def streams(results: Mapping[str, Mapping[str, Any]], pictures: Mapping[str, Map
         experiences = stream["experiences"]
         counts = [int(e["samples"]) for e in experiences]
         facts = (
-            f"{stream['kind']}: {sum(counts):,} samples in {len(counts)} experiences of {min(counts, default=0):,} to "
-            f"{max(counts, default=0):,}, {len({c for e in experiences for c in e['new_classes']})} classes; "
+            f"{stream['kind']}: {sum(counts):,} samples in {len(counts)} experiences of {_range(counts)}, "
+            f"{len({c for e in experiences for c in e['new_classes']})} classes; "
             f"{stream.get('dropped_samples', 0):,} samples never delivered."
         )
         notes = [tag("p", f"Note: {note}", class_="note") for note in stream.get("notes", ())]
@@ -269,6 +276,11 @@ def left_out(items: Sequence[tuple[str, str, str]]) -> Markup:
     return _section("left-out", "Failed, impossible, left out", content)
 
 
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
 def _section(name: str, title: str, *content: object, kind: str | None = None) -> Markup:
     return tag("section", tag("h2", title), *content, id=name, class_=kind)
 
@@ -287,8 +299,8 @@ def _of(contest: Contest, *content: object, also: str | None = None, place: int 
     )
 
 
-def _sides(parts: Iterable[Markup]) -> Markup:
-    return tag("div", *parts, class_="sides")
+def _sides(parts: Iterable[Markup], also: str = "") -> Markup:
+    return tag("div", *parts, class_=f"sides {also}".strip())
 
 
 def _figure(title: str, wide: Markup, narrow: Markup | None = None, fit: bool = False) -> Markup:
@@ -314,7 +326,7 @@ def _curve(shown: Shown, contest: Contest) -> Markup:
     title = f"{METRICS[contest.metric].capitalize()} within a budget counted as {contest.policy}. {band}{crowd}"
     words = f"Chart: {METRICS[contest.metric]} over the budget, policy {contest.policy}; the table below has its numbers"
     wide, narrow = (
-        svg(curve_charts.curves(contest, shown.looks, plot), words) for plot in (curve_charts.WIDE, curve_charts.NARROW)
+        svg(curve_charts.curves(contest, shown.looks, plot), words) for plot in (shown.plot, curve_charts.NARROW)
     )
     return _figure(title, wide, narrow, fit=True)
 
@@ -337,7 +349,7 @@ def _paretos(shown: Shown, contest: Contest) -> list[Markup]:
         marks = {key: {"front": "front", "may be": "open", "out": "out"}[m] for key, m in pareto(points).items()}
         other = "" if policy == contest.policy else f"; budgets were enforced as {contest.policy}, so no ranking here"
         title = f"{METRICS[contest.metric].capitalize()} over bytes held at most, counted as {policy}{other}."
-        drawn = svg(pareto_chart(contest, shown.looks, policy, marks), f"Chart: {title}")
+        drawn = svg(pareto_chart(contest, shown.looks, policy, marks, shown.plot), f"Chart: {title}")
         found.append(_figure(title, drawn, fit=True))
     return found
 
@@ -369,11 +381,12 @@ def _lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> list[M
         .rename(columns={"mean": "accuracy", "size": "seeds"})
     )
     found = []
+    plot = (shown.plot[0], 250)
     for policy in shown.policies:
         for budget, rows in means[means["policy"] == policy].groupby("budget"):
             name = f"{_budget(int(budget))}, policy {policy}"
             words = f"Chart: accuracy by {title}, {name}"
-            drawn = svg(over_time(rows, shown.looks, shown.strong(policy), along, title), words)
+            drawn = svg(over_time(rows, shown.looks, shown.strong(policy), along, title, plot), words)
             found.append(
                 tag("div", _figure(f"By {title}, {name}.", drawn, fit=True), data_policy=policy, data_budget=int(budget))
             )

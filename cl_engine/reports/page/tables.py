@@ -65,7 +65,8 @@ def areas(found: Mapping[str, Area], contest: Contest, places: Places) -> Markup
     for label in ordered:
         area = found[label]
         own = area.estimates.get("auc")
-        cells: list[object] = [name_of(label, places), _number(own, 1, 3)]
+        part = None if area.complete else tag("small", f"{size(area.span[0])} to {size(area.span[1])} only, no rank")
+        cells: list[object] = [name_of(label, places), _number(own, 1, 3, part)]
         for scale in ("auc_norm", "auc_log_norm"):
             estimate, rank = area.estimates.get(scale), area.ranks.get(scale)
             best = bool(rank and rank.may_be_best)
@@ -73,8 +74,7 @@ def areas(found: Mapping[str, Area], contest: Contest, places: Places) -> Markup
             cells.append(_number(estimate, 100, 2, note, best))
         start, end = area.per_mib or (math.nan, math.nan)
         cells += [_plain(start, 1), _plain(end, 1)]
-        whole = "" if area.complete else f"{size(area.span[0])} to {size(area.span[1])} only: not ranked"
-        rows.append([*cells, whole])
+        rows.append(cells)
     heading: list[object] = [
         _sorting("strategy", True),
         _sorting(f"AUC-{letter}, MiB × fraction"),
@@ -82,7 +82,6 @@ def areas(found: Mapping[str, Area], contest: Contest, places: Places) -> Markup
         _sorting("mean height, log budget, %"),
         _sorting("APM-S, % per MiB"),
         _sorting("APM-E, % per MiB"),
-        "span",
     ]
     caption = (
         f"Area under the curve of {METRICS[contest.metric]} over nominal budgets (trapezoid, reduced to one number a "
@@ -92,21 +91,37 @@ def areas(found: Mapping[str, Area], contest: Contest, places: Places) -> Markup
 
 
 def crossings(found: Mapping[tuple[str, str], Crossing], contest: Contest, places: Places) -> Markup:
-    """Return where the curves of two strategies cross."""
+    """Return where the curves of two strategies cross, and folded those that do not."""
     rows: list[list[object]] = []
+    apart: list[list[object]] = []
     for (a, b), crossing in found.items():
-        zeros = ", ".join(size(z * MIB) for z in crossing.zeros) or "none inside"
+        zeros = ", ".join(size(z * MIB) for z in crossing.zeros)
         held = [span(p) for p in crossing.pieces if p.zeros]
         others = [span(p) for p in crossing.pieces if not p.zeros]
         above = a if crossing.above > 0 else b if crossing.above < 0 else DASH
-        rows.append([name_of(a, places), name_of(b, places), zeros, "; ".join(held) or DASH, "; ".join(others), above])
+        row: list[object] = [name_of(a, places), name_of(b, places)]
+        if crossing.zeros:
+            rows.append([*row, zeros, "; ".join(held) or DASH, "; ".join(others), above])
+        else:
+            apart.append([*row, "; ".join(others), above])
     scale = "log2 of the budget" if found and next(iter(found.values())).log else "the budget"
     caption = (
         f"Budgets at which two curves of {METRICS[contest.metric]} cross, differences linear in {scale} between "
         "budgets; Fieller's 95 % set. Nothing is said beyond the budgets measured."
     )
     heading: list[object] = ["first", "second", "crossing", "95 % interval", "also not separable", "higher at the end"]
-    return table(heading, rows, caption)
+    rest: list[object] = ["first", "second", "not separable", "higher at the end"]
+    return join(
+        table(heading, rows, caption) if rows else None,
+        tag(
+            "details",
+            tag("summary", f"{len(apart)} {'pair does' if len(apart) == 1 else 'pairs do'} not cross inside the "
+            "measured budgets"),
+            table(rest, apart),
+        )
+        if apart
+        else None,
+    )
 
 
 def differences(contest: Contest, budget: int, against: str, places: Places) -> Markup:
@@ -118,18 +133,17 @@ def differences(contest: Contest, budget: int, against: str, places: Places) -> 
                 [
                     name_of(a, places),
                     _difference(d),
-                    f"{d.higher:g} of {d.n}",
-                    _p(d.p) if d.n > 1 else DASH,
+                    tag("td", f"{d.higher:g} of {d.n}", class_="n", data_v=d.higher),
+                    tag("td", _p(d.p) if d.n > 1 else DASH, class_="n"),
                     verdict(d),
                 ]
             )
     heading: list[object] = [
         _sorting("strategy", True), _sorting("difference, points"), _sorting("higher on seeds"), "p", "what it means",
     ]  # fmt: skip
-    caption = join(
-        f"{METRICS[contest.metric].capitalize()} minus that of ",
-        tag("b", against),
-        f", {_where(budget)}; paired over the shared seeds, 95 % t interval, two-sided p (not corrected).",
+    caption = (
+        f"{METRICS[contest.metric].capitalize()} minus that of {against}, {_where(budget)}; paired over the shared "
+        "seeds, 95 % t interval, two-sided p (not corrected)."
     )
     return table(heading, rows, caption, class_="sortable")
 
@@ -192,7 +206,7 @@ def cells(runs: Any, links: Mapping[str, str], places: Places) -> Markup:
                 shown,
             ]
         )
-    return table([*heading, "run"], rows, class_="sortable cells", id="cells")
+    return tag("div", table([*heading, "run"], rows, class_="sortable", id="cells"), class_="cells")
 
 
 def lines(items: Sequence[tuple[str, str, str]]) -> Markup:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cl_engine.reports.page.charts.drawing import Spec, byte_axis, moved_apart, percent_axis, scales, short
+from cl_engine.reports.page.charts.drawing import ROOM, Spec, byte_axis, moved_apart, percent_axis, scales, short
 from cl_engine.reports.page.contest import METRICS, Contest, Standing
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
 
-WIDE, NARROW = (620, 360), (215, 300)
+WIDE, HALF, NARROW = (640, 380), (470, 340), (215, 300)  # pixels: alone, beside another, on a telephone
 LINE_HEIGHT = 13  # pixels of a name
 
 
@@ -41,6 +41,7 @@ def curves(contest: Contest, looks: Mapping[str, Look], plot: tuple[int, int] = 
     return {
         "width": width,
         "height": height,
+        "padding": ROOM,
         "layer": [
             {
                 "data": {"values": [p for p in shown if p["n"] > 1]},

@@ -35,6 +35,7 @@ CONFIG: Spec = {
     "title": {"color": "var(--ink)", "fontSize": 12, "fontWeight": "normal", "anchor": "start"},
     "text": {"color": "var(--ink)"},
 }
+ROOM = {"left": 4, "top": 6, "right": 26, "bottom": 4}  # a viewer's font may be wider than the one laid out with
 LABEL = 26  # characters of a name at the end of a line
 
 

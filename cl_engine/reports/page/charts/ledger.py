@@ -10,7 +10,6 @@ from cl_engine.reports.text import size
 
 UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
 HEIGHT, COLUMN, MOST = 110, 15, 16  # of more experiences every k-th and the last are drawn
-SHADES = (1.0, 0.62, 0.34, 0.18)  # of one ink: kinds are told apart by order, name and shade
 
 
 def kinds_of(experiences: Any) -> list[str]:
@@ -48,7 +47,8 @@ def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:
             if held > 0:
                 bars.append(
                     {
-                        "x": int(experience),
+                        "x": int(experience) - 0.42 * step,
+                        "x2": int(experience) + 0.12 * step,
                         "from": base / factor,
                         "to": (base + held) / factor,
                         "k": kinds.index(kind),
@@ -59,24 +59,33 @@ def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:
             base += held
     peaks = [
         {
-            "x": int(experience),
+            "x": int(experience) + 0.14 * step,
+            "x2": int(experience) + 0.4 * step,
+            "from": 0,
             "to": peak / factor,
             "words": f"{name} · {_budget(budget)} · experience {int(experience)} · only while training {size(peak)}",
         }
         for experience, peak in zip(rows["experience"], rows["peak"], strict=True)
         if peak > 0
     ]
+    last = int(rows["experience"].max())
     x = {
         "field": "x",
-        "type": "ordinal",
-        "scale": {"paddingInner": 0.15},
-        "axis": {"labelAngle": 0, "title": None, "labelOverlap": True, "ticks": False, "labelFontSize": 10},
+        "type": "quantitative",
+        "scale": {"domain": [int(rows["experience"].min()) - 0.5 * step, last + 0.5 * step], "nice": False},
+        "axis": {"title": None, "values": rows["experience"].tolist(), "ticks": False, "labelFontSize": 10, "grid": False},
     }
     y = {
         "field": "from",
         "type": "quantitative",
         "scale": {"domain": [0, 1.04 * top / factor], "nice": False},
-        "axis": {"title": unit, "tickCount": 3, "titleFontSize": 10, "labelFontSize": 10, "format": "~g"},
+        "axis": {
+            "title": unit,
+            "tickCount": 3,
+            "titleFontSize": 10,
+            "labelFontSize": 10,
+            "labelExpr": "format(datum.value, ',.4~r')",
+        },
     }
     ranges = [f"var(--k{i})" for i in range(len(kinds))]
     colour = {
@@ -88,9 +97,10 @@ def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:
     layers: list[Spec] = [
         {
             "data": {"values": bars},
-            "mark": {"type": "bar", "align": "right", "width": {"band": 0.62}, "xOffset": 1, "stroke": GROUND},
+            "mark": {"type": "rect", "stroke": GROUND},
             "encoding": {
                 "x": x,
+                "x2": {"field": "x2"},
                 "y": y,
                 "y2": {"field": "to"},
                 "fill": colour,
@@ -100,11 +110,12 @@ def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:
         },
         {
             "data": {"values": peaks},
-            "mark": {"type": "bar", "width": {"band": 0.3}, "fill": "var(--peak)", "xOffset": 5},
+            "mark": {"type": "rect", "fill": "var(--peak)"},
             "encoding": {
                 "x": x,
-                "y": {**y, "field": "to"},
-                "y2": {"datum": 0},
+                "x2": {"field": "x2"},
+                "y": y,
+                "y2": {"field": "to"},
                 "description": {"field": "words"},
             },
         },

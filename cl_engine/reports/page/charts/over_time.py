@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cl_engine.reports.page.charts.drawing import Spec, moved_apart, percent_axis, scales, short
+from cl_engine.reports.page.charts.drawing import ROOM, Spec, moved_apart, percent_axis, scales, short
 from cl_engine.reports.page.palette import Look
 
-PLOT = (620, 260)
 MOST = 60  # points of a line; of longer ones every k-th and the last
 
 
-def over_time(rows: Any, looks: Mapping[str, Look], strong: set[str], along: str, title: str) -> Spec:
+def over_time(
+    rows: Any, looks: Mapping[str, Look], strong: set[str], along: str, title: str, plot: tuple[int, int]
+) -> Spec:
     """Return mean lines over ``along`` (a column of ``rows``) with the accuracy in percent.
 
     Args:
@@ -21,6 +22,7 @@ def over_time(rows: Any, looks: Mapping[str, Look], strong: set[str], along: str
         strong: who is drawn at full strength.
         along: the column of the horizontal axis.
         title: its title.
+        plot: width and height in pixels.
     """
     place = {label: i for i, label in enumerate(looks)}
     points: list[Spec] = []
@@ -45,7 +47,7 @@ def over_time(rows: Any, looks: Mapping[str, Look], strong: set[str], along: str
             ends.append((label, points[-1]["y"]))
     y = percent_axis([p["y"] for p in points], "accuracy on classes seen, %")
     low, high = y["scale"]["domain"]
-    heights = moved_apart([end for _, end in ends], (high - low) * 13 / PLOT[1], low, high)
+    heights = moved_apart([end for _, end in ends], (high - low) * 13 / plot[1], low, high)
     names = [
         {"i": place[label], "label": short(label), "y": h} for (label, _), h in zip(ends, heights, strict=True)
     ]
@@ -59,8 +61,9 @@ def over_time(rows: Any, looks: Mapping[str, Look], strong: set[str], along: str
     look = scales(looks)
     lines = {"x": x, "y": y, "stroke": look["line"], "strokeDash": look["dash"]}
     return {
-        "width": PLOT[0],
-        "height": PLOT[1],
+        "width": plot[0],
+        "height": plot[1],
+        "padding": ROOM,
         "layer": [
             {
                 "data": {"values": [p for p in points if not p["loud"]]},
@@ -87,13 +90,13 @@ def over_time(rows: Any, looks: Mapping[str, Look], strong: set[str], along: str
             {
                 "data": {"values": names},
                 "mark": {"type": "text", "align": "left", "fontSize": 11, "aria": False},
-                "encoding": {"x": {"value": PLOT[0] + 18}, "y": y, "text": {"field": "label"}, "fill": look["text"]},
+                "encoding": {"x": {"value": plot[0] + 18}, "y": y, "text": {"field": "label"}, "fill": look["text"]},
             },
             {
                 "data": {"values": names},
                 "mark": {"type": "point", "size": 36, "strokeWidth": 1.5, "aria": False, "opacity": 1},
                 "encoding": {
-                    "x": {"value": PLOT[0] + 10},
+                    "x": {"value": plot[0] + 10},
                     "y": y,
                     "stroke": look["line"],
                     "fill": look["fill"],

@@ -5,22 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cl_engine.reports.page.charts.curves import words
-from cl_engine.reports.page.charts.drawing import GROUND, Spec, byte_axis, percent_axis, scales
+from cl_engine.reports.page.charts.curves import WIDE, words
+from cl_engine.reports.page.charts.drawing import GROUND, ROOM, Spec, byte_axis, percent_axis, scales
 from cl_engine.reports.page.contest import METRICS, Contest
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
 
-PLOT = (620, 360)
 
 
-def pareto(contest: Contest, looks: Mapping[str, Look], counted: str, marks: Mapping[tuple[str, int], str]) -> Spec:
+def pareto(
+    contest: Contest, looks: Mapping[str, Look], counted: str, marks: Mapping[tuple[str, int], str], plot: tuple[int, int] = WIDE
+) -> Spec:
     """Return the chart; ``counted`` is the policy that counts the bytes, whatever policy limited the run.
 
     Args:
         contest: the standings.
         looks: order and look of all entrants.
         counted: ``full`` or ``paper``.
+        plot: width and height in pixels.
         marks: of each point ``front``, ``open`` (not separable from it) or ``out``.
     """
     place = {label: i for i, label in enumerate(looks)}
@@ -41,7 +43,7 @@ def pareto(contest: Contest, looks: Mapping[str, Look], counted: str, marks: Map
                 + {"front": "on the front", "open": "not separable from the front", "out": "beaten"}[mark],
             }
         )
-    x = byte_axis([2 ** p["x"] for p in points], f"held at most, counted as {counted}", width=PLOT[0])
+    x = byte_axis([2 ** p["x"] for p in points], f"held at most, counted as {counted}", width=plot[0])
     y = percent_axis([p["y"] for p in points], f"{METRICS[contest.metric]}, %")
     look = scales(looks)
     front = sorted((p for p in points if p["mark"] == "front"), key=lambda p: p["x"])
@@ -76,4 +78,4 @@ def pareto(contest: Contest, looks: Mapping[str, Look], counted: str, marks: Map
             "encoding": {"x": x, "y": y, "text": {"field": "label"}, "fill": look["text"]},
         }
     )
-    return {"width": PLOT[0], "height": PLOT[1], "layer": layers}
+    return {"width": plot[0], "height": plot[1], "padding": ROOM, "layer": layers}
