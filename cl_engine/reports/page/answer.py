@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from cl_engine.errors import InputError
@@ -24,7 +24,7 @@ def winners(contest: Contest) -> list[str]:
 def crossings(contest: Contest) -> list[str]:
     """Return where the lead changes hands; where one leads throughout, whether the next ever catches up."""
     leaders = [name for name, _ in groupby(filter(None, map(contest.leader, contest.budgets)))]
-    pairs = list(dict.fromkeys(zip(leaders, leaders[1:], strict=False)))
+    pairs = list(dict.fromkeys(pairwise(leaders)))
     if len(contest.budgets) < 2 or not leaders:
         return []
     if not pairs:
@@ -34,17 +34,14 @@ def crossings(contest: Contest) -> list[str]:
     curves = curves_of(contest)
     for a, b in pairs:
         try:
-            found.append(crossing_words(a, b, crossing(curves[a], curves[b])))  # type: ignore[arg-type]
+            found.append(crossing_words(a, b, crossing(curves[a], curves[b])))
         except InputError:
             continue  # no two budgets or no seed in common
     return found
 
 
 def crossing_words(a: str, b: str, found: Crossing) -> str:
-    """Return a sentence about where two curves cross.
-
-    Raises nothing: none, one and many crossings have words.
-    """
+    """Return a sentence about where two curves cross: nowhere, once or more often."""
     if not found.zeros:
         better = a if found.above > 0 else b if found.above < 0 else None
         lead = f"{better} is above {b if better == a else a} throughout: " if better else f"{a} and {b}: "
@@ -55,7 +52,9 @@ def crossing_words(a: str, b: str, found: Crossing) -> str:
         sure = f" (95 %: {span(pieces[0])})" if pieces else " (one seed: no interval)"
         text = f"{low} is better below about {size(found.zeros[0] * MIB)}, {high} above{sure}"
     else:
-        text = f"{a} and {b} cross {len(found.zeros)} times, at about " + _listed(size(z * MIB) for z in found.zeros)
+        text = f"{a} and {b} cross {len(found.zeros)} times, at about " + _listed(
+            size(z * MIB) for z in found.zeros
+        )
     others = [span(piece) for piece in found.pieces if not piece.zeros]
     return text + (f"; also not separable: {_listed(others)}" if others else "") + "."
 
@@ -99,7 +98,8 @@ def policies(first: Contest, second: Contest) -> list[str]:
     disjoint = [b for b in judged if not set(first.best(b)) & set(second.best(b))]
     stretches = groupby(disjoint, lambda b: (first.leader(b), second.leader(b)))
     found = [
-        f"{_counting(first.policy)}, {one} leads {_within(list(budgets))}; {_counting(second.policy, False)}, {two}."
+        f"{_counting(first.policy)}, {one} leads {_within(list(budgets))}; "
+        f"{_counting(second.policy, False)}, {two}."
         for (one, two), budgets in stretches
     ]
     if not found:
@@ -124,7 +124,7 @@ def cautions(contest: Contest, runs: Any, tested: int | None) -> list[str]:
         parts = []
         for k, (n, status) in enumerate(gone):
             verb = (" is " if n == 1 else " are ") if status == "impossible" else " "
-            parts.append(f"{n}{f' of {len(runs)} runs' if not k else ''}{verb}{words[status]}")
+            parts.append(f"{n}{f' of {len(runs):,} runs' if not k else ''}{verb}{words[status]}")
         found.append(f"{', '.join(parts)}; see the list.")
     if most > 1 and (same := fixed_stream(runs)) is not None:
         found.append(
@@ -137,6 +137,8 @@ def cautions(contest: Contest, runs: Any, tested: int | None) -> list[str]:
         estimate = contest.standings[leader, contest.budgets[-1]].estimate
         if estimate and 0 <= estimate.mean <= 1:
             error = 1.96 * sampling_error(estimate.mean, tested)
+            if error < 0.0005:
+                return found
             found.append(
                 f"The test set has {tested:,} samples: at {_percent(estimate.mean)} that alone leaves "
                 f"± {error * 100:.1f} points on one accuracy, and less on a difference."
@@ -145,7 +147,7 @@ def cautions(contest: Contest, runs: Any, tested: int | None) -> list[str]:
 
 
 def fixed_stream(runs: Any) -> bool | None:
-    """Tell whether all seeds of each cell saw one stream; None where some did and some did not, or none is known."""
+    """Tell whether all seeds of each cell saw one stream; None where some did, or nothing is known."""
     done = runs[runs["status"] == "done"]
     keys = [key for key in ("name", "label", "policy") if key in done]
     budget = done["budget_bytes"].fillna(0)

@@ -6,7 +6,7 @@ Statistics are computed here once over all strategies, so hiding one in the page
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ METRICS = {"average_accuracy": "average accuracy", "last_accuracy": "last accura
 REFERENCES = "references"  # the family that is drawn and never ranked
 CROWD = 10  # above it only strategies that may be the best somewhere are drawn at full strength
 
-Seeds = dict[int, float]
+Seeds = dict[Hashable, float]  # by seed
 Key = tuple[str, int]  # label, budget in bytes; 0 is no budget
 
 

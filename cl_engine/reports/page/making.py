@@ -12,16 +12,17 @@ NOTES = (
     "The seed is the unit of replication. Intervals are 95 % Student t intervals over seeds (n - 1).",
     "Two strategies are compared by their differences on the seeds that both have (paired t test).",
     "Rank intervals: each strategy against each other, corrected by Holm at 5 % within the strategy; the best rank "
-    "left open is 1 + those significantly above, the worst is all minus those significantly below. Whoever may have "
-    "rank 1 may be the best.",
-    "Areas (trapezoid over nominal budgets, nothing extrapolated) and crossings are reduced to one number a seed first.",
+    "left open is 1 + those significantly above, the worst is all minus those significantly below. Whoever may "
+    "have rank 1 may be the best.",
+    "Areas (trapezoid over nominal budgets, nothing extrapolated) are reduced to one number a seed first.",
     "Crossings: curves are linear between budgets, in log2 of the budget where the largest is at least 8 times the "
     "smallest; the interval is Fieller's set.",
-    "Pareto view: on the front nothing has no more bytes and no less accuracy; open marks are not on it, but nothing "
-    "with as few bytes is significantly above.",
-    "Seeds needed: power of 80 % at two-sided 5 %, with the standard deviation as seen and with its upper 80 % limit.",
-    "Nothing is imputed: impossible cells rank under everybody, failed ones have no rank, n is shown where seeds are "
-    "missing, and a strategy with fewer than half of the seeds has no rank.",
+    "Pareto view: on the front nothing has no more bytes and no less accuracy; open marks are not on it, but "
+    "nothing with as few bytes is significantly above.",
+    "Seeds needed: power of 80 % at two-sided 5 %, with the standard deviation as seen and with its upper "
+    "80 % limit.",
+    "Nothing is imputed: impossible cells rank under everybody, failed ones have no rank, n is shown where "
+    "seeds are missing, and a strategy with fewer than half of the seeds has no rank.",
     "finetune and joint are references: drawn and tabulated, never ranked.",
     "Hiding a strategy changes no number: every statistic was computed over all of them when the page was written.",
     "Bytes: full is everything that survives an experience; paper counts backbone parameters and raw exemplars, as "
@@ -45,7 +46,12 @@ def versions(runs: Any, results: Mapping[str, Mapping[str, Any]]) -> Markup:
     """Return what the runs were made with, each value once."""
     facts = [
         (name, _distinct(runs[column]))
-        for name, column in (("cl-engine", "cl_engine"), ("torch", "torch"), ("threads", "threads"), ("device", "device"))
+        for name, column in (
+            ("cl-engine", "cl_engine"),
+            ("torch", "torch"),
+            ("threads", "threads"),
+            ("device", "device"),
+        )
         if column in runs
     ]
     for key in ("python", "numpy"):
@@ -69,7 +75,12 @@ def configurations(results: Mapping[str, Mapping[str, Any]]) -> Markup:
         rows.append([run, changes or "(the first)"])
     whole = json.dumps(results[first]["config"], indent=1, ensure_ascii=False)
     return join(
-        tag("details", tag("summary", f"The first run's configuration ({first})"), tag("pre", whole), class_="screen"),
+        tag(
+            "details",
+            tag("summary", f"The first run's configuration ({first})"),
+            tag("pre", whole),
+            class_="screen",
+        ),
         tag(
             "details",
             tag("summary", f"All {len(plain)} runs, in what they differ from the first"),

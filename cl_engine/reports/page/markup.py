@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -54,7 +55,9 @@ def json_block(value: Any, **attributes: object) -> Markup:
     return tag("script", Markup(text.replace("<", "\\u003c")), type="application/json", **attributes)
 
 
-def table(heading: list[object], rows: list[list[object]], caption: str | None = None, **attributes: object) -> Markup:
+def table(
+    heading: Sequence[object], rows: Sequence[Sequence[object]], caption: str | None = None, **attributes: object
+) -> Markup:
     """Return a table; cells that are no ``td`` or ``th`` yet become one, the first of a row its heading."""
     head = tag("thead", tag("tr", *(_cell(h, "th", scope="col") for h in heading)))
     body = tag(

@@ -26,9 +26,7 @@ def matrix(rows: Any, caption: str) -> Markup:
     places = list(range(last, -1, -step))[::-1]
     left_out = f"; every {step}th experience" if step > 1 else ""
     head = tag("tr", tag("th", "after", scope="col"), *(tag("th", j + 1, scope="col") for j in places))
-    body = [
-        tag("tr", tag("th", k + 1, scope="row"), *(_cell(found.get((k, j))) for j in places)) for k in places
-    ]
+    body = [tag("tr", tag("th", k + 1, scope="row"), *(_cell(found.get((k, j))) for j in places)) for k in places]
     return tag(
         "div",
         tag(

@@ -11,12 +11,13 @@ from typing import Any
 from cl_engine.reports.page import answer, making, sections
 from cl_engine.reports.page.contest import METRICS, Contest, Entrant, contests
 from cl_engine.reports.page.markup import Markup, join, json_block, tag
-from cl_engine.reports.page.palette import Look, looks, style
+from cl_engine.reports.page.palette import FAMILIES, Look, looks, style
 from cl_engine.reports.page.tables import pair_data
 from cl_engine.reports.text import size
 from cl_engine.strategies import KINDS
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+TIMES = " \u00d7 "
 FULL_DATA = 300  # cells up to which the accuracies of every experience go into the page's own data
 
 
@@ -26,9 +27,10 @@ class Page:
 
     Attributes:
         title: its heading.
-        runs: one row a cell: cell, run, strategy, family, label, seed, policy, budget_bytes, status, metrics, bytes,
-            seconds, fingerprint, versions.
-        experiences: one row a cell and experience (from 0): accuracy, held_bytes, paper_bytes, peak, ``held.<kind>``.
+        runs: one row a cell: cell, run, strategy, family, label, seed, policy, budget_bytes, status, metrics,
+            bytes, seconds, fingerprint, versions.
+        experiences: one row a cell and experience (from 0): accuracy, held_bytes, paper_bytes, peak,
+            ``held.<kind>``.
         curves: one row a cell and evaluation: samples, accuracy.
         matrices: one row a cell, experience and group (from 0): accuracy.
         results: the raw result of each finished run, by the frame's ``run``; config, stream, environment and notes
@@ -106,14 +108,20 @@ def html_of(page: Page) -> str:
 
 
 def entrants_of(runs: Any) -> list[Entrant]:
-    """Return whom the runs compare, in the registry's order; strategies that are not in it come last."""
+    """Return whom the runs compare, by family, within one in the registry's order; references come last."""
     places = {kind: k for k, kind in enumerate(KINDS)}
     rows = runs[["label", "strategy", "family"]].drop_duplicates("label")
     found = [
         Entrant(str(label), str(strategy), str(family) if isinstance(family, str) else "")
         for label, strategy, family in rows.itertuples(index=False)
     ]
-    return sorted(found, key=lambda e: (e.reference, places.get(e.strategy, len(places)), e.strategy, e.label))
+    families = {family: k for k, family in enumerate(FAMILIES)}
+
+    def order(e: Entrant) -> tuple[bool, int, int, str, str]:
+        family = families.get(e.family, len(families))
+        return (e.reference, family, places.get(e.strategy, len(places)), e.strategy, e.label)
+
+    return sorted(found, key=order)
 
 
 def not_done(runs: Any, reasons: Mapping[int, str]) -> list[tuple[str, str, str]]:
@@ -139,10 +147,12 @@ def _title(page: Page, found: Sequence[Contest]) -> Markup:
     )  # fmt: skip
     listed = len(page.left_out) + int((runs["status"] != "done").sum())
     policies = ", ".join(dict.fromkeys(c.policy for c in found))
-    facts = (
-        f"{_many(runs['label'].nunique(), 'strategy', 'strategies')} × {_many(max(1, len(budgets)), 'budget')} × "
-        f"{_many(runs['seed'].nunique(), 'seed')}: {_many(len(runs), 'cell')}; {states}"
+    sides = (
+        _many(runs["label"].nunique(), "strategy", "strategies"),
+        _many(max(1, len(budgets)), "budget"),
+        _many(runs["seed"].nunique(), "seed"),
     )
+    facts = f"{TIMES.join(sides)}: {_many(len(runs), 'cell')}; {states}"
     versions = ", ".join(sorted({str(v) for v in runs["cl_engine"].dropna()})) if "cl_engine" in runs else ""
     return tag(
         "header",
@@ -181,7 +191,7 @@ def _bar(found: Sequence[Contest], look: Mapping[str, Look]) -> Markup:
         if entry.family != family:
             family = entry.family
             chips.append(tag("span", family.replace("_", " "), class_="family"))
-        swatch = tag("i", class_="sw", style=f"background:var(--s{i})")
+        swatch = tag("i", class_=f"sw b{i}")
         chips.append(tag("button", swatch, label, type="button", data_chip=True, value=i, aria_pressed="true"))
     options = [tag("option", size(b) if b else "no budget", value=b, selected=b == budgets[-1]) for b in budgets]
     return tag(
@@ -209,7 +219,9 @@ def _making(page: Page) -> Markup:
         making.notes(),
         tag("h3", "Versions and streams"),
         making.versions(page.runs, page.results),
-        join(tag("h3", "Notes of the runs"), tag("ul", *(tag("li", m) for m in sorted(messages)))) if messages else None,
+        join(tag("h3", "Notes of the runs"), tag("ul", *(tag("li", m) for m in sorted(messages))))
+        if messages
+        else None,
         tag("h3", "Configurations"),
         making.configurations(page.results),
         tag("details", tag("summary", "To cite the comparison by memory"), tag("pre", making.BIBTEX)),
@@ -220,22 +232,24 @@ def _making(page: Page) -> Markup:
 def _data(page: Page, found: Sequence[Contest], look: Mapping[str, Look]) -> Markup:
     places = {label: i for i, label in enumerate(look)}
     budgets = sorted({b for c in found for b in c.budgets})
+    pairs, verdicts = pair_data(found, places)
     view = {
         "labels": list(look),
         "metrics": list(METRICS),
         "policies": list(dict.fromkeys(c.policy for c in found)),
         "budgets": {str(b): size(b) for b in budgets if b},
         "budget": budgets[-1] if budgets else 0,
-        "pairs": pair_data(found, places),
+        "pairs": pairs,
+        "verdicts": verdicts,
     }
     raw = {"schema": 1, "runs": making.records(page.runs)}
     if len(page.runs) <= FULL_DATA and len(page.experiences):
-        columns = [c for c in ("cell", "experience", "accuracy", "held_bytes", "paper_bytes") if c in page.experiences]
+        columns = [
+            c for c in ("cell", "experience", "accuracy", "held_bytes", "paper_bytes") if c in page.experiences
+        ]
         raw["experiences"] = making.records(page.experiences[columns])
     return join(json_block(view, id="page-data"), json_block(raw, id="results"))
 
 
 def _many(n: int, one: str, more: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else more or one + 's'}"
-
-

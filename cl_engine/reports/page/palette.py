@@ -1,7 +1,7 @@
 """How a strategy looks: a colour for its family, a dash and a mark of its own; never colour alone.
 
 The eight colours were searched for under Machado's simulation of protan, deutan and tritan vision: the smallest
-CIELAB distance of two is 27 on white and 26 on the dark ground, and each has a contrast of at least 3 to its ground.
+CIELAB distance of two is 27 on white and 26 on the dark ground; each has a contrast of at least 3 to its ground.
 """
 
 from __future__ import annotations
@@ -87,7 +87,10 @@ def _members(family: str) -> list[str]:
 
 
 def style(families: Sequence[str]) -> str:
-    """Return the style sheet's variables: of each strategy its colour ``--sN`` and that of its text ``--tN``."""
+    """Return the style sheet's variables: of each strategy its colour ``--sN`` and that of its text ``--tN``.
+
+    A swatch of it has the class ``bN``.
+    """
     themes = {}
     for theme in ("light", "dark"):
         ground = DARK if theme == "dark" else LIGHT
@@ -95,8 +98,9 @@ def style(families: Sequence[str]) -> str:
         for i, family in enumerate(families):
             lines += [f"--s{i}:{FAMILIES[family][theme == 'dark']}", f"--t{i}:{text_colour(family, theme)}"]
         themes[theme] = ";".join(lines)
+    swatches = "".join(f".b{i}{{background:var(--s{i})}}" for i in range(len(families)))
     return (
-        f":root{{{themes['light']}}}"
+        f"{swatches}:root{{{themes['light']}}}"
         f"@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{themes['dark']}}}}}"
         f"@media screen{{:root[data-theme=dark]{{{themes['dark']}}}}}"
     )

@@ -107,7 +107,8 @@
       if (state.against === "" || part.hidden) continue;
       const against = Number(state.against);
       const rows = [];
-      for (const [c, budget, a, b, mean, low, high, higher, n, p, words] of data.pairs) {
+      for (const [c, budget, a, b, mean, low, high, higher, n, p, verdict] of data.pairs) {
+        const words = data.verdicts[verdict];
         if (c !== contest || budget !== Number(state.budget)) continue;
         if (b === against) rows.push([a, mean, low, high, higher, n, p, words]);
         if (a === against) rows.push([b, -mean, high === null ? null : -high, low === null ? null : -low, n - higher, n, p, words]);
@@ -124,7 +125,7 @@
       for (const [i, mean, low, high, higher, n, p, words] of rows) {
         const row = body.insertRow();
         const name = element("th", data.labels[i], { scope: "row", "data-s": i });
-        name.prepend(element("i", "", { class: "sw", style: `background:var(--s${i})` }));
+        name.prepend(element("i", "", { class: `sw b${i}` }));
         const range = low === null ? "" : ` [${signed(low)}, ${signed(high)}]`;
         row.append(name, element("td", signed(mean) + range, { class: "n", "data-v": mean }));
         row.append(element("td", `${higher} of ${n}`, { class: "n", "data-v": higher }), element("td", p, { class: "n" }), element("td", words));

@@ -18,8 +18,8 @@ from cl_engine.reports.page.charts import ledger as ledger_charts
 from cl_engine.reports.page.charts.drawing import svg
 from cl_engine.reports.page.charts.over_time import over_time
 from cl_engine.reports.page.charts.pareto import pareto as pareto_chart
-from cl_engine.reports.page.contest import METRICS, Contest
-from cl_engine.reports.page.markup import Markup, join, tag
+from cl_engine.reports.page.contest import METRICS, REFERENCES, Contest
+from cl_engine.reports.page.markup import Markup, join, table, tag
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
 from cl_engine.statistics import Point, pareto
@@ -61,7 +61,7 @@ class Shown:
 def curves(shown: Shown) -> Markup:
     """Return the accuracy-memory curves, and the same points over the bytes held."""
     sides = [_of(c, _curve(shown, c)) for c in shown.contests if c.budgets != [0]]
-    views = [_of(c, *_paretos(shown, c)) for c in shown.contests]
+    views = [_of(c, _sides(_paretos(shown, c))) for c in shown.contests]
     both = bool(sides)
     return _section(
         "curves",
@@ -80,8 +80,8 @@ def curves(shown: Shown) -> Markup:
             tag("h3", "By bytes held"),
             tag(
                 "p",
-                "Filled: on the front, nothing holds no more and is no worse. Open: nothing that holds as little is "
-                "significantly above. Small: beaten.",
+                "Filled: on the front, nothing holds no more and is no worse. Open: nothing that holds as "
+                "little is significantly above. Small: beaten.",
                 class_="note",
             ),
             _sides(views),
@@ -128,10 +128,18 @@ def differences(shown: Shown) -> Markup | None:
         for budget in contest.budgets:
             leader = contest.leader(budget)
             if leader and contest.pairs[budget]:
-                static.append(tag("div", tables.differences(contest, budget, leader, shown.places), data_budget=budget))
+                static.append(
+                    tag("div", tables.differences(contest, budget, leader, shown.places), data_budget=budget)
+                )
         if static:
             parts.append(
-                _of(contest, tag("div", *static, class_="static"), tag("div", class_="picked"), also="pairs", place=k)
+                _of(
+                    contest,
+                    tag("div", *static, class_="static"),
+                    tag("div", class_="picked"),
+                    also="pairs",
+                    place=k,
+                )
             )
     if not parts:
         return None
@@ -177,7 +185,7 @@ def matrices(shown: Shown) -> Markup | None:
             found = by_cell[first["cell"]]
             start = int(found["experience"].min())
             found = found.assign(experience=found["experience"] - start, group=found["group"] - start)
-            title = f"{label}, {_budget(budget)}, policy {policy}, seed {int(first['seed'])}"
+            title = f"{label}, seed {int(first['seed'])}"
             blocks.append(tag("div", matrix_tables.matrix(found, title), class_="strategy", data_s=i))
         if blocks:
             grid = tag("div", *blocks, class_="grid")
@@ -185,7 +193,11 @@ def matrices(shown: Shown) -> Markup | None:
             summary = tag("summary", f"Matrices: {title}")
             parts.append(tag("details", summary, grid, data_policy=policy, data_budget=budget, class_="screen"))
     note = "Percent after experience k (row) on the classes first seen in experience j (column); the first seed."
-    return _section("matrices", "Accuracy matrices", tag("p", note, class_="note"), *parts, kind="screen") if parts else None
+    return (
+        _section("matrices", "Accuracy matrices", tag("p", note, class_="note"), *parts, kind="screen")
+        if parts
+        else None
+    )
 
 
 def ledgers(shown: Shown) -> Markup | None:
@@ -324,7 +336,7 @@ def _curve(shown: Shown, contest: Contest) -> Markup:
     n = len(contest.seeds)
     band = f"Bands: 95 % t interval over {n} seeds." if n > 1 else "One seed: no interval."
     title = f"{METRICS[contest.metric].capitalize()} within a budget counted as {contest.policy}. {band}{crowd}"
-    words = f"Chart: {METRICS[contest.metric]} over the budget, policy {contest.policy}; the table below has its numbers"
+    words = f"Chart: {METRICS[contest.metric]} over the budget, policy {contest.policy}; its numbers are below"
     wide, narrow = (
         svg(curve_charts.curves(contest, shown.looks, plot), words) for plot in (shown.plot, curve_charts.NARROW)
     )
@@ -342,12 +354,14 @@ def _paretos(shown: Shown, contest: Contest) -> list[Markup]:
             key: Point(standing.held[policy], standing.seeds)
             for key, standing in contest.standings.items()
             if standing.seeds and standing.held[policy] > 0
-            and not shown.looks[key[0]].family == "references"
+            and shown.looks[key[0]].family != REFERENCES
         }  # fmt: skip
         if not points:
             continue
         marks = {key: {"front": "front", "may be": "open", "out": "out"}[m] for key, m in pareto(points).items()}
-        other = "" if policy == contest.policy else f"; budgets were enforced as {contest.policy}, so no ranking here"
+        other = (
+            "" if policy == contest.policy else f"; budgets were enforced as {contest.policy}, so no ranking here"
+        )
         title = f"{METRICS[contest.metric].capitalize()} over bytes held at most, counted as {policy}{other}."
         drawn = svg(pareto_chart(contest, shown.looks, policy, marks, shown.plot), f"Chart: {title}")
         found.append(_figure(title, drawn, fit=True))
@@ -388,7 +402,12 @@ def _lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> list[M
             words = f"Chart: accuracy by {title}, {name}"
             drawn = svg(over_time(rows, shown.looks, shown.strong(policy), along, title, plot), words)
             found.append(
-                tag("div", _figure(f"By {title}, {name}.", drawn, fit=True), data_policy=policy, data_budget=int(budget))
+                tag(
+                    "div",
+                    _figure(f"By {title}, {name}.", drawn, fit=True),
+                    data_policy=policy,
+                    data_budget=int(budget),
+                )
             )
     return found
 
@@ -406,8 +425,8 @@ def _ledger_table(shown: Shown, frame: Any, columns: Sequence[str]) -> Markup:
     heading: list[object] = [
         "strategy", "policy", "budget", *(c.removeprefix("held.") for c in columns), "in all", "training peak",
     ]  # fmt: skip
-    table = tables.table(heading, rows, "Held at the end by kind, mean over seeds; the largest training peak.")
-    return tag("details", tag("summary", "The same as a table"), table, class_="screen")
+    drawn = table(heading, rows, "Held at the end by kind, mean over seeds; the largest training peak.")
+    return tag("details", tag("summary", "The same as a table"), drawn, class_="screen")
 
 
 def _amount(value: float) -> Markup:

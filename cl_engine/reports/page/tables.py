@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from cl_engine.reports.page.answer import span
 from cl_engine.reports.page.contest import METRICS, Contest, Standing
@@ -13,14 +14,28 @@ from cl_engine.reports.page.whole_range import MIB, Area
 from cl_engine.reports.text import size
 from cl_engine.statistics import Crossing, Difference, Estimate, seeds_needed
 
-DASH = "–"
+COLUMNS = (
+    "strategy",
+    "budget",
+    "seed",
+    "policy",
+    "average, %",
+    "last, %",
+    "forgetting, %",
+    "held",
+    "training peak",
+    "status",
+    "seconds",
+)
+WORDS = ("strategy", "policy", "status")  # the columns that are no numbers
+DASH = "\u2013"
 Places = Mapping[str, int]  # the position of each label, which names its colours
 
 
 def name_of(label: str, places: Places) -> Markup:
     """Return a strategy's name behind a swatch of its colour."""
     i = places[label]
-    return tag("th", tag("i", class_="sw", style=f"background:var(--s{i})"), label, scope="row", data_s=i)
+    return tag("th", tag("i", class_=f"sw b{i}"), label, scope="row", data_s=i)
 
 
 def percent(fraction: float, digits: int = 1) -> str:
@@ -47,12 +62,12 @@ def ranking(contest: Contest, places: Places) -> Markup:
                 found = contest.standings.get((label, 0))
             cells.append(_ranked(found, len(contest.seeds)))
         rows.append(cells)
-    heading = ["strategy", *(_sorting(size(b) if b else "no budget") for b in contest.budgets)]
+    heading = [_sorting(size(b) if b else "no budget") for b in contest.budgets]
     caption = (
         f"{METRICS[contest.metric].capitalize()} in percent, mean ± half of the 95 % t interval over seeds; policy "
-        f"{contest.policy}. Below it the ranks that the seeds leave open. ● may be the best. References are not ranked."
+        f"{contest.policy}. Below: the ranks that the seeds leave open. ● may be the best. References have no rank."
     )
-    return table([_sorting("strategy", True), *heading[1:]], rows, caption, class_="ranks sortable")
+    return table([_sorting("strategy", True), *heading], rows, caption, class_="ranks sortable")
 
 
 def areas(found: Mapping[str, Area], contest: Contest, places: Places) -> Markup:
@@ -65,7 +80,9 @@ def areas(found: Mapping[str, Area], contest: Contest, places: Places) -> Markup
     for label in ordered:
         area = found[label]
         own = area.estimates.get("auc")
-        part = None if area.complete else tag("small", f"{size(area.span[0])} to {size(area.span[1])} only, no rank")
+        part = (
+            None if area.complete else tag("small", f"{size(area.span[0])} to {size(area.span[1])} only, no rank")
+        )
         cells: list[object] = [name_of(label, places), _number(own, 1, 3, part)]
         for scale in ("auc_norm", "auc_log_norm"):
             estimate, rank = area.estimates.get(scale), area.ranks.get(scale)
@@ -77,15 +94,15 @@ def areas(found: Mapping[str, Area], contest: Contest, places: Places) -> Markup
         rows.append(cells)
     heading: list[object] = [
         _sorting("strategy", True),
-        _sorting(f"AUC-{letter}, MiB × fraction"),
+        _sorting(f"AUC-{letter}, MiB \u00d7 fraction"),
         _sorting("mean height, linear, %"),
         _sorting("mean height, log budget, %"),
         _sorting("APM-S, % per MiB"),
         _sorting("APM-E, % per MiB"),
     ]
     caption = (
-        f"Area under the curve of {METRICS[contest.metric]} over nominal budgets (trapezoid, reduced to one number a "
-        "seed, then mean ± 95 % t interval). APM: percent by MiB at the first and the last budget."
+        f"Area under the curve of {METRICS[contest.metric]} over nominal budgets (trapezoid; one number a seed, "
+        "then mean ± 95 % t interval). APM: percent by MiB at the first and the last budget."
     )
     return table(heading, rows, caption, class_="sortable")
 
@@ -109,14 +126,24 @@ def crossings(found: Mapping[tuple[str, str], Crossing], contest: Contest, place
         f"Budgets at which two curves of {METRICS[contest.metric]} cross, differences linear in {scale} between "
         "budgets; Fieller's 95 % set. Nothing is said beyond the budgets measured."
     )
-    heading: list[object] = ["first", "second", "crossing", "95 % interval", "also not separable", "higher at the end"]
+    heading: list[object] = [
+        "first",
+        "second",
+        "crossing",
+        "95 % interval",
+        "also not separable",
+        "higher at the end",
+    ]
     rest: list[object] = ["first", "second", "not separable", "higher at the end"]
     return join(
         table(heading, rows, caption) if rows else None,
         tag(
             "details",
-            tag("summary", f"{len(apart)} {'pair does' if len(apart) == 1 else 'pairs do'} not cross inside the "
-            "measured budgets"),
+            tag(
+                "summary",
+                f"{len(apart)} {'pair does' if len(apart) == 1 else 'pairs do'} not cross inside the "
+                "measured budgets",
+            ),
             table(rest, apart),
         )
         if apart
@@ -138,9 +165,8 @@ def differences(contest: Contest, budget: int, against: str, places: Places) -> 
                     verdict(d),
                 ]
             )
-    heading: list[object] = [
-        _sorting("strategy", True), _sorting("difference, points"), _sorting("higher on seeds"), "p", "what it means",
-    ]  # fmt: skip
+    numbers = (_sorting(text) for text in ("difference, points", "higher on seeds"))
+    heading = [_sorting("strategy", True), *numbers, "p", "what it means"]
     caption = (
         f"{METRICS[contest.metric].capitalize()} minus that of {against}, {_where(budget)}; paired over the shared "
         "seeds, 95 % t interval, two-sided p (not corrected)."
@@ -163,35 +189,32 @@ def verdict(d: Difference) -> str:
     return f"not significant; about {needed.seen}{upper} seeds would be needed"
 
 
-def pair_data(contests: Sequence[Contest], places: Places) -> list[list[Any]]:
+def pair_data(contests: Sequence[Contest], places: Places) -> tuple[list[list[Any]], list[str]]:
     """Return every pair once, for the script that lets a reader pick whom to compare with.
 
-    Each is: contest, budget, first, second (positions), mean, low, high (points), higher, n, p, verdict.
+    Each is: contest, budget, first, second (positions), mean, low, high (points), higher, n, p, and the position of
+    its verdict among those that come second.
     """
     found: list[list[Any]] = []
+    verdicts: dict[str, int] = {}
     for c, contest in enumerate(contests):
         for budget, pairs in contest.pairs.items():
             for (a, b), d in pairs.items():
                 if places[a] < places[b] and d.n:
                     ends = [None if not math.isfinite(v) else round(100 * v, 2) for v in (d.mean, d.low, d.high)]
                     p = _p(d.p) if math.isfinite(d.p) else DASH
-                    found.append([c, budget, places[a], places[b], *ends, d.higher, d.n, p, verdict(d)])
-    return found
+                    words = verdicts.setdefault(verdict(d), len(verdicts))
+                    found.append([c, budget, places[a], places[b], *ends, d.higher, d.n, p, words])
+    return found, list(verdicts)
 
 
 def cells(runs: Any, links: Mapping[str, str], places: Places) -> Markup:
     """Return one row a cell of the sweep; ``links`` leads from a run to its folder."""
-    heading: list[object] = [
-        _sorting(text, k in (0, 3, 9))
-        for k, text in enumerate(
-            ("strategy", "budget", "seed", "policy", "average, %", "last, %", "forgetting, %", "held", "training peak",
-             "status", "seconds")
-        )
-    ]  # fmt: skip
+    heading = [_sorting(text, text in WORDS) for text in COLUMNS]
     rows: list[list[object]] = []
     for row in runs.to_dict("records"):
         run = str(row["run"])
-        shown: object = tag("a", run, href=links[run]) if run in links else tag("span", run)
+        shown: object = tag("a", run, href=quote(links[run])) if run in links else tag("span", run)
         rows.append(
             [
                 name_of(str(row["label"]), places),
@@ -231,7 +254,7 @@ def _ranked(standing: Standing | None, seeds: int) -> Markup:
         f"{percent(estimate.mean)}{half}",
         tag("small", note + few),
         class_="n best" if best else "n",
-        data_v=repr(estimate.mean),
+        data_v=f"{estimate.mean:.6g}",
         data_n=estimate.n,
     )
 
@@ -239,10 +262,12 @@ def _ranked(standing: Standing | None, seeds: int) -> Markup:
 def _rank_words(rank: Any) -> str:
     if rank.low is None:
         return str(rank.note)
-    return f"rank {rank.low}" if rank.low == rank.high else f"rank {rank.low}–{rank.high}"
+    return f"rank {rank.low}" if rank.low == rank.high else f"rank {rank.low}{DASH}{rank.high}"
 
 
-def _number(estimate: Estimate | None, factor: float, digits: int, note: object = None, best: bool = False) -> Markup:
+def _number(
+    estimate: Estimate | None, factor: float, digits: int, note: object = None, best: bool = False
+) -> Markup:
     if estimate is None:
         return tag("td", DASH, class_="n")
     half = f" ± {(estimate.high - estimate.mean) * factor:.{digits}f}" if estimate.n > 1 else ""
@@ -252,7 +277,7 @@ def _number(estimate: Estimate | None, factor: float, digits: int, note: object 
         f"{estimate.mean * factor:.{digits}f}{half}",
         note,
         class_="n best" if best else "n",
-        data_v=repr(estimate.mean),
+        data_v=f"{estimate.mean:.6g}",
     )
 
 
@@ -260,7 +285,7 @@ def _difference(d: Difference) -> Markup:
     if not d.n:
         return tag("td", DASH, class_="n")
     ends = f" [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" if math.isfinite(d.low) else ""
-    return tag("td", f"{100 * d.mean:+.2f}{ends}", class_="n", data_v=repr(d.mean))
+    return tag("td", f"{100 * d.mean:+.2f}{ends}", class_="n", data_v=f"{d.mean:.6g}")
 
 
 def _p(p: float) -> str:
@@ -283,7 +308,7 @@ def _fraction(value: float) -> Markup:
 def _plain(value: float, digits: int, factor: float = 1.0) -> Markup:
     if value is None or not math.isfinite(value):
         return tag("td", DASH, class_="n")
-    return tag("td", f"{value * factor:.{digits}f}", class_="n", data_v=repr(float(value)))
+    return tag("td", f"{value * factor:.{digits}f}", class_="n", data_v=f"{value:.6g}")
 
 
 def _bytes(value: float) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,7 +13,7 @@ from cl_engine.statistics import Areas, Crossing, Estimate, Rank, areas, crossin
 MIB = 2**20
 SCALES = {"auc_norm": "linear", "auc_log_norm": "log"}
 
-Curves = dict[str, dict[int, dict[float, float]]]
+Curves = dict[str, dict[Hashable, dict[float, float]]]
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,11 @@ def areas_of(contest: Contest) -> dict[str, Area]:
     """Return the areas of each ranked entrant with values at two budgets at least."""
     if len(contest.budgets) < 2:
         return {}
-    found = areas(curves_of(contest), [budget / MIB for budget in contest.budgets])  # type: ignore[arg-type]
+    found = areas(curves_of(contest), [budget / MIB for budget in contest.budgets])
     whole = {label: a for label, a in found.items() if a.complete and a.auc}
-    placed = {scale: ranks({k: getattr(a, scale) for k, a in whole.items()}, (), len(contest.seeds)) for scale in SCALES}
+    placed = {
+        scale: ranks({k: getattr(a, scale) for k, a in whole.items()}, (), len(contest.seeds)) for scale in SCALES
+    }
     return {
         label: Area(
             (round(a.low * MIB), round(a.high * MIB)),
@@ -80,7 +83,7 @@ def crossings_of(contest: Contest) -> dict[tuple[str, str], Crossing]:
     found = {}
     for a, b in combinations(names, 2):
         try:
-            found[a, b] = crossing(curves[a], curves[b])  # type: ignore[arg-type]
+            found[a, b] = crossing(curves[a], curves[b])
         except InputError:  # fewer than two budgets, or no seed, in common
             continue
     return found

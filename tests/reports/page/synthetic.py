@@ -59,7 +59,13 @@ def frames_of(rows, experiences=5):
             curve.append({"cell": row["cell"], "run": row["run"], "samples": 280 * (k + 1), "accuracy": seen})
             for j in range(k + 1):
                 matrix.append(
-                    {"cell": row["cell"], "run": row["run"], "experience": k, "group": j, "accuracy": max(0.0, seen - 0.03 * (k - j))}
+                    {
+                        "cell": row["cell"],
+                        "run": row["run"],
+                        "experience": k,
+                        "group": j,
+                        "accuracy": max(0.0, seen - 0.03 * (k - j)),
+                    }
                 )
     return runs, pd.DataFrame(per), pd.DataFrame(curve), pd.DataFrame(matrix)
 
@@ -83,9 +89,20 @@ def sweep_rows(strategies, budgets, seeds, policies=("full",), experiences=5):
         for i, (label, family) in enumerate(strategies):
             for b in range(budgets):
                 budget = 64 * KIB * 2**b
-                mean = 0.45 + 0.03 * (i % 7) + (0.02 + 0.012 * (i % 5)) * b + (0.05 if policy == "paper" and i % 2 else 0)
+                mean = (
+                    0.45
+                    + 0.03 * (i % 7)
+                    + (0.02 + 0.012 * (i % 5)) * b
+                    + (0.05 if policy == "paper" and i % 2 else 0)
+                )
                 for seed in range(seeds):
-                    status = "impossible" if b == 0 and i == 3 else "failed" if (i, b, seed) in {(2, 1, 0), (4, 2, 1)} else "done"
+                    status = (
+                        "impossible"
+                        if b == 0 and i == 3
+                        else "failed"
+                        if (i, b, seed) in {(2, 1, 0), (4, 2, 1)}
+                        else "done"
+                    )
                     accuracy = float(np.clip(mean + draw.normal(0, 0.01), 0, 1))
                     rows.append(run_row(len(rows), label, seed, policy, budget, accuracy, status, family=family))
     return rows

@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cl_engine.reports.page.charts.drawing import ROOM, Spec, byte_axis, moved_apart, percent_axis, scales, short
+from cl_engine.reports.page.charts.drawing import (
+    OWN_FILL,
+    ROOM,
+    Spec,
+    byte_axis,
+    moved_apart,
+    percent_axis,
+    scales,
+    short,
+)
 from cl_engine.reports.page.contest import METRICS, Contest, Standing
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
@@ -24,6 +33,8 @@ def curves(contest: Contest, looks: Mapping[str, Look], plot: tuple[int, int] = 
         row = _row(contest, entrant.label)
         loud = entrant.label in strong
         for budget, standing in row:
+            if not loud and plot == NARROW:
+                continue  # no room for what cannot be the best
             points.append(_point(entrant.label, place[entrant.label], budget, standing, contest.metric, loud))
         if row and loud:
             ends.append((entrant.label, row[-1][1].estimate.mean * 100 if row[-1][1].estimate else 0.0))
@@ -42,6 +53,7 @@ def curves(contest: Contest, looks: Mapping[str, Look], plot: tuple[int, int] = 
         "width": width,
         "height": height,
         "padding": ROOM,
+        "resolve": OWN_FILL,
         "layer": [
             {
                 "data": {"values": [p for p in shown if p["n"] > 1]},
@@ -135,5 +147,3 @@ def words(label: str, budget: int, standing: Standing, metric: str) -> str:
         text += f" · rank {rank.low}" + (f" to {rank.high}" if rank.high != rank.low else "")
         text += ", may be the best" if rank.may_be_best else ""
     return text + " · seeds " + ", ".join(f"{v * 100:.1f}" for v in standing.seeds.values())
-
-

@@ -36,6 +36,7 @@ CONFIG: Spec = {
     "text": {"color": "var(--ink)"},
 }
 ROOM = {"left": 4, "top": 6, "right": 26, "bottom": 4}  # a viewer's font may be wider than the one laid out with
+OWN_FILL = {"scale": {"fill": "independent"}}  # else text takes the colours of the marks above it
 LABEL = 26  # characters of a name at the end of a line
 
 

@@ -1,4 +1,4 @@
-"""What is held, by kind, after each experience; beside it what existed only while training; the budget as a line."""
+"""What is held, by kind, after each experience; beside it the training peak; the budget as a line."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:
             "x2": int(experience) + 0.4 * step,
             "from": 0,
             "to": peak / factor,
-            "words": f"{name} · {_budget(budget)} · experience {int(experience)} · only while training {size(peak)}",
+            "words": f"{name} · {_budget(budget)} · experience {int(experience)} · "
+            f"only while training {size(peak)}",
         }
         for experience, peak in zip(rows["experience"], rows["peak"], strict=True)
         if peak > 0
@@ -73,7 +74,13 @@ def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:
         "field": "x",
         "type": "quantitative",
         "scale": {"domain": [int(rows["experience"].min()) - 0.5 * step, last + 0.5 * step], "nice": False},
-        "axis": {"title": None, "values": rows["experience"].tolist(), "ticks": False, "labelFontSize": 10, "grid": False},
+        "axis": {
+            "title": None,
+            "values": rows["experience"].tolist(),
+            "ticks": False,
+            "labelFontSize": 10,
+            "grid": False,
+        },
     }
     y = {
         "field": "from",

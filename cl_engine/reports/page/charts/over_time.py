@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cl_engine.reports.page.charts.drawing import ROOM, Spec, moved_apart, percent_axis, scales, short
+from cl_engine.reports.page.charts.drawing import OWN_FILL, ROOM, Spec, moved_apart, percent_axis, scales, short
 from cl_engine.reports.page.palette import Look
 
 MOST = 60  # points of a line; of longer ones every k-th and the last
@@ -64,6 +64,7 @@ def over_time(
         "width": plot[0],
         "height": plot[1],
         "padding": ROOM,
+        "resolve": OWN_FILL,
         "layer": [
             {
                 "data": {"values": [p for p in points if not p["loud"]]},
@@ -90,7 +91,12 @@ def over_time(
             {
                 "data": {"values": names},
                 "mark": {"type": "text", "align": "left", "fontSize": 11, "aria": False},
-                "encoding": {"x": {"value": plot[0] + 18}, "y": y, "text": {"field": "label"}, "fill": look["text"]},
+                "encoding": {
+                    "x": {"value": plot[0] + 18},
+                    "y": y,
+                    "text": {"field": "label"},
+                    "fill": look["text"],
+                },
             },
             {
                 "data": {"values": names},

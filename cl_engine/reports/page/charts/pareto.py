@@ -6,15 +6,18 @@ import math
 from collections.abc import Mapping
 
 from cl_engine.reports.page.charts.curves import WIDE, words
-from cl_engine.reports.page.charts.drawing import GROUND, ROOM, Spec, byte_axis, percent_axis, scales
+from cl_engine.reports.page.charts.drawing import GROUND, OWN_FILL, ROOM, Spec, byte_axis, percent_axis, scales
 from cl_engine.reports.page.contest import METRICS, Contest
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
 
 
-
 def pareto(
-    contest: Contest, looks: Mapping[str, Look], counted: str, marks: Mapping[tuple[str, int], str], plot: tuple[int, int] = WIDE
+    contest: Contest,
+    looks: Mapping[str, Look],
+    counted: str,
+    marks: Mapping[tuple[str, int], str],
+    plot: tuple[int, int] = WIDE,
 ) -> Spec:
     """Return the chart; ``counted`` is the policy that counts the bytes, whatever policy limited the run.
 
@@ -26,7 +29,7 @@ def pareto(
         marks: of each point ``front``, ``open`` (not separable from it) or ``out``.
     """
     place = {label: i for i, label in enumerate(looks)}
-    points = []
+    points: list[Spec] = []
     for (label, budget), standing in contest.standings.items():
         held = standing.held.get(counted, math.nan)
         if standing.estimate is None or not held > 0 or (label, budget) not in marks:
@@ -47,7 +50,6 @@ def pareto(
     y = percent_axis([p["y"] for p in points], f"{METRICS[contest.metric]}, %")
     look = scales(looks)
     front = sorted((p for p in points if p["mark"] == "front"), key=lambda p: p["x"])
-    filled = {**look["line"], "scale": {**look["line"]["scale"]}}
     layers: list[Spec] = [
         {
             "data": {"values": front},
@@ -55,7 +57,11 @@ def pareto(
             "encoding": {"x": x, "y": y},
         }
     ]
-    for mark, area, fill in (("out", 14, filled), ("open", 60, {"value": GROUND}), ("front", 60, filled)):
+    for mark, area, fill in (
+        ("out", 14, look["line"]),
+        ("open", 60, {"value": GROUND}),
+        ("front", 60, look["line"]),
+    ):
         layers.append(
             {
                 "data": {"values": [p for p in points if p["mark"] == mark]},
@@ -78,4 +84,4 @@ def pareto(
             "encoding": {"x": x, "y": y, "text": {"field": "label"}, "fill": look["text"]},
         }
     )
-    return {"width": plot[0], "height": plot[1], "padding": ROOM, "layer": layers}
+    return {"width": plot[0], "height": plot[1], "padding": ROOM, "resolve": OWN_FILL, "layer": layers}
