@@ -23,7 +23,7 @@ def run_row(cell, label, seed, policy, budget, accuracy, status="done", strategy
     done = status == "done"
     held = (budget or 700 * KIB) * 0.93
     row = {
-        "cell": cell, "run": f"digits-{cell:012x}", "name": "digits", "strategy": strategy,
+        "cell": cell, "run": f"digits-{cell!s:0>12}", "name": "digits", "strategy": strategy,
         "family": family or FAMILIES.get(strategy, "expansion"), "label": label, "seed": seed, "policy": policy,
         "budget_bytes": budget if budget else np.nan, "status": status, "n_experiences": 5,
         "average_accuracy": accuracy, "last_accuracy": accuracy - 0.08, "forgetting": 0.11, "tested": 360,

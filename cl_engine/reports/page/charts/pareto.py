@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from cl_engine.reports.page.charts.curves import WIDE, words
-from cl_engine.reports.page.charts.drawing import GROUND, OWN_FILL, ROOM, Spec, byte_axis, percent_axis, scales
+from cl_engine.reports.page.charts.drawing import OWN_FILL, ROOM, Spec, byte_axis, percent_axis, scales
 from cl_engine.reports.page.contest import METRICS, Contest
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
@@ -59,8 +59,8 @@ def pareto(
     ]
     for mark, area, fill in (
         ("out", 14, look["line"]),
-        ("open", 60, {"value": GROUND}),
         ("front", 60, look["line"]),
+        ("open", 60, {"value": "transparent"}),
     ):
         layers.append(
             {
