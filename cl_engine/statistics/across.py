@@ -6,17 +6,18 @@ A table is ``{seed: {scenario: value}}``.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from cl_engine.errors import InputError
 from cl_engine.statistics.sample import NOTHING, finite
 
-Table = Mapping[Hashable, Mapping[str, float]]
+Table = Mapping[Any, Mapping[str, float]]
 
 FEWEST = 4  # scenarios: of three values a quarter trimmed off each end is nothing
 
 
-def scenario_means(table: Table) -> dict[Hashable, float]:
+def scenario_means(table: Table) -> dict[Any, float]:
     """Return the mean over scenarios of each seed that has them all; others are left out, which n shows.
 
     Raises:

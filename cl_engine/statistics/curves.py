@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from cl_engine.errors import InputError
 from cl_engine.metrics import area_under_curve
 from cl_engine.statistics.sample import finite, negligible
 
-Curves = Mapping[Hashable, Mapping[float, float]]
+Curves = Mapping[Any, Mapping[float, float]]
 Array = np.ndarray[Any, Any]
 
 WIDE = 8.0  # from this ratio of the largest to the smallest budget on, curves are read over log2
@@ -39,9 +39,9 @@ class Areas(NamedTuple):
     low: float
     high: float
     complete: bool
-    auc: dict[Hashable, float]
-    auc_norm: dict[Hashable, float]
-    auc_log_norm: dict[Hashable, float]
+    auc: dict[Any, float]
+    auc_norm: dict[Any, float]
+    auc_log_norm: dict[Any, float]
 
 
 class Piece(NamedTuple):
@@ -69,7 +69,7 @@ class Crossing(NamedTuple):
         n: shared seeds with a value of both at every budget used.
         budgets: the budgets used, rising.
         log: whether the curves are linear in log2 of the budget between them, or in the budget.
-        zeros: every crossing of the mean curves, rising; none, one or many.
+        zeros: every crossing of the mean curves, rising; none, one or many; where they coincide, none.
         pieces: Fieller's set, rising; empty with one seed.
         above: sign of first minus second at the largest budget: 1, 0 or -1.
     """

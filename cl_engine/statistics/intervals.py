@@ -91,12 +91,8 @@ def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[fl
         raise InputError("bootstrap: no values; at least one seed")
     if n == 1:
         return math.nan, math.nan
-    if n <= EXACT:
-        counts, weights = _multisets(n)
-        means = counts @ x / n
-    else:
-        means = x[numpy_generator(0, "bootstrap").randint(n, size=(DRAWS, n))].mean(axis=1)
-        weights = np.full(DRAWS, 1 / DRAWS)
+    counts, weights = _multisets(n) if n <= EXACT else _draws(n)
+    means = counts @ x / n
     order = np.argsort(means, kind="stable")
     reached = np.cumsum(weights[order])
     ends = np.searchsorted(reached, np.array([(1 - level) / 2, (1 + level) / 2]) - 1e-12)
@@ -128,4 +124,12 @@ def _multisets(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     rows = itertools.combinations_with_replacement(range(n), n)
     counts = np.array([np.bincount(row, minlength=n) for row in rows])
     ways = [math.factorial(n) // math.prod(map(math.factorial, row)) for row in counts.tolist()]
-    return counts, np.array(ways) / n**n
+    return counts.astype(float), np.array(ways) / n**n
+
+
+@functools.cache
+def _draws(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return the same for 9,999 resamples, all as likely."""
+    drawn = numpy_generator(0, "bootstrap").randint(n, size=(DRAWS, n))
+    counts = np.bincount((drawn + n * np.arange(DRAWS)[:, None]).ravel(), minlength=n * DRAWS)
+    return counts.reshape(DRAWS, n).astype(float), np.full(DRAWS, 1 / DRAWS)

@@ -7,7 +7,6 @@ forgets the pairing throws that away.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +67,7 @@ class Difference(NamedTuple):
         )
 
 
-def paired_difference(first: Values[Hashable], second: Values[Hashable]) -> Difference:
+def paired_difference(first: Values, second: Values) -> Difference:
     """Return the paired comparison of two strategies, each ``{seed: value}``.
 
     Raises:

@@ -23,7 +23,7 @@ class Point(NamedTuple):
     """
 
     held: float
-    values: Values[Hashable]
+    values: Values
 
 
 def pareto(points: Mapping[Key, Point]) -> dict[Key, Literal["front", "may be", "out"]]:

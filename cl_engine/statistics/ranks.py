@@ -7,7 +7,7 @@ A diagram of critical differences, a mean win rate or an Elo number makes A agai
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from cl_engine.statistics.holm import holm
@@ -40,7 +40,7 @@ class Rank(NamedTuple):
 
 
 def ranks(
-    values: Mapping[str, Values[Hashable]], impossible: Collection[str] = (), seeds: int | None = None
+    values: Mapping[str, Values], impossible: Collection[str] = (), seeds: int | None = None
 ) -> dict[str, Rank]:
     """Return the rank of each strategy with a marginal 95 % interval (Mogstad et al. 2024; Hsu 1984 for the best).
 
@@ -88,7 +88,7 @@ def ranks(
     return found
 
 
-def pairwise(values: Mapping[str, Values[Hashable]]) -> Pairs:
+def pairwise(values: Mapping[str, Values]) -> Pairs:
     """Return every ordered pair's difference; each is computed once.
 
     >>> pairwise({"a": {0: 0.5}, "b": {0: 0.25}})["b", "a"].mean

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any
 
 from cl_engine.errors import InputError
 
-Seed = TypeVar("Seed")
-Values = Mapping[Seed, float]
+Values = Mapping[Any, float]  # by seed, whatever names a seed
 
 NOTHING = 1e-12  # below this a difference of accuracies is the noise of floating point
 
