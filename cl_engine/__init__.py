@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from cl_engine.config.scenario import ConfigError, Scenario
     from cl_engine.data.samples import DataSet, Samples
     from cl_engine.engine import MemoryContractError, run
+    from cl_engine.reports.results import load_results
     from cl_engine.running.loading import load
     from cl_engine.running.record import RunRecord
     from cl_engine.strategies.strategy import Strategy
+    from cl_engine.sweeping.python import sweep
     from cl_engine.terms.task import Task
 
 _HOMES = {
     "run": "cl_engine.engine",
+    "sweep": "cl_engine.sweeping.python",
     "load": "cl_engine.running.loading",
+    "load_results": "cl_engine.reports.results",
     "MemoryContractError": "cl_engine.engine",
     "RunRecord": "cl_engine.running.record",
     "Scenario": "cl_engine.config.scenario",
@@ -42,7 +46,9 @@ __all__ = [
     "Strategy",
     "Task",
     "load",
+    "load_results",
     "run",
+    "sweep",
 ]
 __version__ = "0.1.0"
 

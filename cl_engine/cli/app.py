@@ -9,12 +9,15 @@ import typer
 
 from cl_engine.cli.budget import budget
 from cl_engine.cli.check import check
+from cl_engine.cli.compare import compare
 from cl_engine.cli.list import list_kinds
 from cl_engine.cli.options import show_version
 from cl_engine.cli.preview import preview
 from cl_engine.cli.run import run
+from cl_engine.cli.runs import runs
 from cl_engine.cli.schema import schema
 from cl_engine.cli.status import exit_status
+from cl_engine.cli.sweep import sweep
 
 app = typer.Typer(
     add_completion=False,
@@ -35,6 +38,9 @@ def cl_engine(
 
 
 app.command()(run)
+app.command()(sweep)
+app.command()(runs)
+app.command()(compare)
 app.command()(check)
 app.command()(preview)
 app.command()(budget)

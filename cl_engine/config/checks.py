@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from cl_engine.config.axes import assignments_of
 from cl_engine.config.document import Document
 from cl_engine.config.identity import data_identity
 from cl_engine.config.keys import Evaluate, homes, keys
@@ -34,8 +35,11 @@ from cl_engine.training.augmentation import augmentation_of
 class Check:
     """The steps from a tree of plain data (and, from Python, objects) to a scenario."""
 
-    def __init__(self, document: Document, folder: Path | None, name: str) -> None:
+    def __init__(
+        self, document: Document, folder: Path | None, name: str, sources: dict[str, DataSource] | None = None
+    ) -> None:
         self.document, self.folder, self.source = document, folder, None
+        self.sources = {} if sources is None else sources
         tree = document.tree
         if hasattr(tree.get("data"), "load"):  # a data source object
             self.source = tree["data"]
@@ -61,6 +65,9 @@ class Check:
         """
         (stream, derived), strategy_class = self._stream(), self._strategy_class()
         self._device()
+        if self.keys["sweep"] is not None:
+            with blaming(("sweep",)):
+                assignments_of(self.keys["sweep"], self.keys["seed"])
         source = self.source or self._source()
         labels = self._labels(source)
         plan = self._plan(stream, labels)
@@ -148,13 +155,17 @@ class Check:
             raise Problems([Problem(("device",), "this machine has no usable CUDA device; allowed: auto or cpu")])
 
     def _source(self) -> DataSource:
-        target = self._target("data", "data")
+        target, options = self._target("data", "data"), options_of(self.keys["data"])
+        spelled_out = json.dumps(self.keys["data"], sort_keys=True, default=str)
+        if spelled_out in self.sources:
+            return self.sources[spelled_out]
         with blaming(("data",)):
-            source = target(**options_of(self.keys["data"]))
+            source = target(**options)
         if not (hasattr(source, "load") and hasattr(source, "labels")):
             what = f"{shown(self.keys['data']['kind'])} has no labels() and load(), so it is no data source"
             raise Problems([Problem(("data", "kind"), what)])
         found: DataSource = source
+        self.sources[spelled_out] = found
         return found
 
     def _labels(self, source: DataSource) -> Labels:

@@ -47,4 +47,6 @@ def _kinds(part: object) -> Iterable[str]:
 
 def _source(module: str) -> Path | None:
     file: Any = getattr(sys.modules.get(module), "__file__", None)
-    return None if not file or module.partition(".")[0] == "cl_engine" else Path(file).resolve()
+    if not file or module.partition(".")[0] == "cl_engine" or not Path(file).is_file():
+        return None  # a script from standard input has no file
+    return Path(file).resolve()

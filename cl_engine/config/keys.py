@@ -65,7 +65,11 @@ def keys(
     seed: Annotated[int, Field(ge=0, lt=2**63, description="root of every random draw")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: a GPU if there is one")] = "auto",
     sweep: Annotated[
-        dict[str, list[Any]] | None, Field(description="key to list of values; only read by `cl-engine sweep`")
+        dict[str, Any] | None,
+        Field(
+            description="key to list of values, or {range: [first, last], points: n}; zip, include, exclude and "
+            "seeds; only read by `cl-engine sweep`"
+        ),
     ] = None,
 ) -> None:
     """Name the keys of a scenario file; never called."""

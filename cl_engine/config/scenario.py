@@ -65,7 +65,11 @@ class Scenario:
 
     @classmethod
     def load(
-        cls, scenario: str | Path | Mapping[str, Any] | Scenario, overrides: Sequence[str] = (), **changes: Any
+        cls,
+        scenario: str | Path | Mapping[str, Any] | Scenario,
+        overrides: Sequence[str] = (),
+        sources: dict[str, DataSource] | None = None,
+        **changes: Any,
     ) -> Scenario:
         """Read and check a scenario.
 
@@ -74,6 +78,7 @@ class Scenario:
                 From Python, ``data`` may be a data source or :class:`DataSet`, ``strategy`` a :class:`Strategy`
                 class or object.
             overrides: assignments ``a.b=value``, as of ``--set``.
+            sources: data sources that other scenarios were loaded with; shared, and added to.
             changes: keys to replace; ``seed=1``, or ``**{"stream.step": 5}``.
 
         Raises:
@@ -95,7 +100,7 @@ class Scenario:
         except SourceError as error:
             raise ConfigError(str(error)) from None
         try:
-            made = cls(**Check(document, folder, name).parts())
+            made = cls(**Check(document, folder, name, sources).parts())
             made._check_by_beginning()
             return made
         except Problems as error:

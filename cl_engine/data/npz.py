@@ -49,6 +49,10 @@ class Npz:
 
     def identity(self) -> str:
         """Return the SHA-256 of all samples and labels, so that a changed file is another data set."""
+        return self._identity
+
+    @functools.cached_property
+    def _identity(self) -> str:
         return self._data.identity()
 
     @functools.cached_property

@@ -112,6 +112,11 @@ class Room(NamedTuple):
     policy: Policy
     scope: Literal["everything", "exemplars"] = "everything"
 
+    @property
+    def counts_samples(self) -> bool:
+        """Whether the policy counts the samples themselves."""
+        return counts(self.policy, "exemplars")
+
     def beside(self, offsets: bool, columns: Mapping[str, int] | None = None) -> int:
         """Return the bytes counted for one exemplar beside its sample.
 
@@ -217,10 +222,15 @@ class Budget:
         charged, limit = self.charged(entries, transient), self.at(experience).bytes
         if charged > limit:
             what = "exemplars alone" if self.scope == "exemplars" else "everything held"
+            passing = []
+            if self.scope != "exemplars" and not isinstance(self.policy, str):
+                counted = {name: n for name, n in transient.items() if name in self.policy}
+                passing = [Entry(name, "only while training", (), "", n) for name, n in counted.items()]
+                what += " and taken while training" if passing else ""
             raise MemoryContractError(
                 f"after experience {experience + 1}: {charged:,} bytes under the {policy_name(self.policy)} policy "
                 f"({what}), {charged - limit:,} over the budget of {limit:,}",
-                entries,
+                [*entries, *passing],
             )
 
 

@@ -66,6 +66,7 @@ def learn(
     strategy = rebuilder.rebuilt(index, held)
     task = terms.task(index, charges, progress)
     begin(strategy, task, terms.seed)
+    strategy.eval()  # what begin() has just built too; fit() sets the mode of what it trains
     signature = rebuilder.signature(index + 1)
     samples, start = samples.to(torch.device(terms.device)), 0
     attributes, lost = Attributes(strategy), set() if lost is None else lost
@@ -79,11 +80,15 @@ def learn(
             if terms.online and progress:
                 progress(f"{stop}/{len(samples)} samples")
             start = stop
+        for stepper in task.steppers.values():
+            stepper.flush()  # gradients that wait for more micro-batches
         strategy.end(task)
         learned = hold(strategy, signature, terms.model_dtype)
     lost.update(attributes.lost())
     if delivery and len(samples) in delivery.evaluate and snapshot:
         snapshot(len(samples), learned)
+    if task.steppers and not terms.dry and not any(stepper.batches for stepper in task.steppers.values()):
+        strategy.note("took no step: training.updates_per_sample is too small for the samples of this experience")
     empty = [HOLDS_NOTHING] if len(samples) and not held_bytes(learned.entries) else []
     notes, remarks = [str(note) for note in strategy.notes], empty + attributes.remarks()
     return Learned(learned, charges.largest(), notes, remarks)

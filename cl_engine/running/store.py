@@ -46,7 +46,17 @@ DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, Recursio
 
 
 class StoreError(EngineError, RuntimeError):
-    """The run directory cannot be written; what was finished before is kept."""
+    """The run directory cannot be written; what was finished before is kept.
+
+    Attributes:
+        errno: the system's number of what went wrong, or None.
+    """
+
+    errno: int | None = None
+
+
+class LockedError(StoreError):
+    """Another process is writing the run directory."""
 
 
 class ResumeError(StoreError):
@@ -249,7 +259,9 @@ def writing(path: Path) -> Iterator[None]:
     except (OSError, SafetensorError) as error:
         place = getattr(error, "filename2", None) or getattr(error, "filename", None) or path
         what = getattr(error, "strerror", None) or one_line(error)
-        raise StoreError(f"{place}: cannot be written: {what}") from None
+        unwritable = StoreError(f"{place}: cannot be written: {what}")
+        unwritable.errno = getattr(error, "errno", None)
+        raise unwritable from None
 
 
 def _sync(path: Path) -> None:
@@ -270,5 +282,5 @@ def _lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise StoreError(f"{path.parent}: another process is running this scenario here") from None
+        raise LockedError(f"{path.parent}: another process is running this scenario here") from None
     return descriptor

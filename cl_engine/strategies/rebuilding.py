@@ -76,7 +76,8 @@ class Rebuilder:
         if held is not None:
             device = torch.device(self.terms.device)
             restore(strategy, held, self.signature(experiences), device)
-        return strategy.eval()
+        strategy.eval()
+        return strategy
 
     def fixed_exemplars(self) -> int:
         """Return the bytes that are free for exemplars at every boundary, found by growing without data."""

@@ -16,7 +16,7 @@ from cl_engine.terms.task import Task
 from cl_engine.terms.training import Training
 from cl_engine.training.augmentation import Augmentation, augmentation_of
 from cl_engine.training.augmentation import views as views_of
-from cl_engine.training.stepper import Stepper
+from cl_engine.training.stepper import FitError, Stepper
 
 Mix = Literal["joint", "balanced"] | int
 Groups = Sequence[Mapping[str, Any]]
@@ -42,7 +42,8 @@ def fit(
 ) -> None:
     """Minimise ``loss``, as ``task.training`` says; leaves ``module`` in evaluation mode.
 
-    Offline: ``epochs`` passes over the samples, each a fresh permutation, with a new optimizer in each call.
+    Offline: ``epochs`` passes over the samples, each a fresh permutation, with a new optimizer in each call; where
+    one sample is left over beside full batches, the pass ends without it, as batch norm cannot normalise it.
     Online, where ``samples`` is one micro-batch: ``updates_per_sample`` steps for each of its samples (a fraction
     is carried on), every one on the whole micro-batch; the optimizer of a ``name`` lives for the experience and its
     learning rate is constant.
@@ -56,8 +57,8 @@ def fit(
         task: the experience.
         loss: maps a batch to a scalar; an argument of every step, so it may hold a teacher or another module.
         memory: samples to rehearse; their rows are marked in ``batch.rehearsed``.  Encoded ones, such as
-            :class:`Exemplars`, are decoded as they are drawn online, and once for a call offline; what that takes
-            is charged as ``decoded exemplars``.
+            :class:`Exemplars`, are decoded as they are drawn online, and offline once for a call, which is charged
+            as ``decoded exemplars``.
         mix: ``joint``: offline one shuffled set of samples and memory, online the micro-batch filled up to
             ``batch_size``; ``balanced``: each batch of new samples and as many drawn from the memory; a number:
             so many drawn beside each batch.  Draws are uniform, with replacement.
@@ -70,7 +71,8 @@ def fit(
 
     Raises:
         DivergedError: the loss is not finite at the end of an epoch or micro-batch.
-        ValueError: online, the name belongs to the optimizer of other parameters.
+        FitError: nothing takes a gradient; the loss is no scalar that depends on what is trained; or online, the
+            name belongs to the optimizer of other parameters.
 
     >>> from cl_engine.scenarios.exposure import Exposure
     >>> task = Task(0, Exposure((0, 1), (0, 1), 2), shape=(4,), training=Training(epochs=1, batch_size=2))
@@ -99,7 +101,10 @@ def _stepper(module: nn.Module, task: Task, options: Training, groups: Groups | 
     stepper = task.steppers.setdefault(name, None) or Stepper(module, task, options, groups)
     task.steppers[name] = stepper
     if not stepper.trains(module, groups):
-        raise ValueError(f"the optimizer {name!r} trains other parameters; allowed: another name for this module")
+        raise FitError(
+            f"the optimizer {name!r} of this experience trains other parameters than fit() is asked to train now; "
+            "allowed: another name for another module, and what takes a gradient stays the same for an experience"
+        )
     found: Stepper = stepper
     return found
 
@@ -111,9 +116,9 @@ def _fit_epochs(
     per_epoch = loop.batches_per_epoch
     for epoch in range(options.epochs):
         total = torch.zeros((), device=loop.samples.y.device)
-        for number, batch in enumerate(loop.epoch(), start=1):
-            stepper.set_rate(_rate(options, stepper.batches, per_epoch))
-            total += stepper.step(batch, loss, last=number == per_epoch, after_step=after_step)
+        for number, batch in enumerate(loop.epoch()):
+            stepper.set_rate(_rate(options, epoch * per_epoch + number, per_epoch))
+            total += stepper.step(batch, loss, after_step=after_step)
         stepper.flush(after_step)
         _check_finite(total, task, f"epoch {epoch + 1}")  # one synchronisation an epoch
         task.progress(f"epoch {epoch + 1}/{options.epochs}")
@@ -126,7 +131,7 @@ def _fit_micro_batch(
     total = torch.zeros((), device=loop.samples.y.device)
     while stepper.due >= 1:
         stepper.due -= 1
-        total += stepper.step(loop.micro_batch(), loss, last=False, after_step=after_step)
+        total += stepper.step(loop.micro_batch(), loss, after_step=after_step)
     _check_finite(total, loop.task, "a micro-batch")
 
 
@@ -170,14 +175,16 @@ class _Loop:
 
     def epoch(self) -> Iterator[Samples]:
         """Yield the batches of one pass over the samples."""
-        for batch in self.samples.batches(self.options.batch_size, self.order):
-            if len(batch) == 1 < len(self.samples):
-                continue  # batch norm cannot normalise a lone sample; the next permutation places it elsewhere
-            yield self._prepared(self._with_memory(batch))
+        for new in self.samples.batches(self.options.batch_size, self.order):
+            batch = self._prepared(self._with_memory(new))
+            if len(batch) == 1 < min(self.options.batch_size, len(self.samples)):
+                continue  # batch norm cannot normalise a lone rest; the next permutation places it elsewhere
+            yield batch
 
     def micro_batch(self) -> Samples:
-        """Return the micro-batch with what is rehearsed beside it."""
-        return self._prepared(self._with_memory(self.samples))
+        """Return the micro-batch with what is rehearsed beside it; tensors that a loss may change."""
+        batch = self._prepared(self._with_memory(self.samples))
+        return batch.clone() if batch is self.samples else batch
 
     def _with_memory(self, batch: Samples) -> Samples:
         if self.memory is None:
@@ -203,7 +210,7 @@ class _Loop:
 
 def _decoded(memory: EncodedSamples, task: Task) -> Samples:
     """Return all samples of a memory; raw ones are used where they are held."""
-    samples = memory.samples()
+    samples = memory.samples(copy=False)
     if samples.x.data_ptr() != memory.x.data_ptr():
         task.charge("decoded exemplars", samples.x.numel() * samples.x.element_size())
     return samples

@@ -10,11 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from cl_engine.data.samples import Samples
+from cl_engine.errors import EngineError
 from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
 from cl_engine.terms.training import Training
 from cl_engine.training.parts import Parts
 from cl_engine.training.sgd import SGD
+
+
+class FitError(EngineError, ValueError):
+    """What is to be trained, or the loss, is nothing that can be trained."""
 
 
 class Stepper:
@@ -67,7 +72,6 @@ class Stepper:
         batch: Samples,
         loss: Callable[[Samples], Tensor],
         *,
-        last: bool = False,
         after_step: Callable[[], None] | None = None,
     ) -> Tensor:
         """Take a step, or with ``accumulate`` a part of one; return the detached loss.
@@ -75,7 +79,6 @@ class Stepper:
         Args:
             batch: what the loss is of.
             loss: maps a batch to a scalar.
-            last: whether no further batch of this epoch follows.
             after_step: called after a step of the optimizer.
         """
         if not self._waiting:
@@ -83,7 +86,7 @@ class Stepper:
         value = self._backward(batch, loss)
         self.batches += 1
         self._waiting += 1
-        if self._waiting == self.options.accumulate or last:
+        if self._waiting == self.options.accumulate:
             self.flush(after_step)
         return value.detach()
 
@@ -124,6 +127,8 @@ class Stepper:
         measured = _charged_activations(self.task, self.parameters) if larger else nullcontext()
         with measured, self._precision:
             value = loss(batch)
+        if not (isinstance(value, Tensor) and value.ndim == 0 and value.requires_grad):
+            raise FitError(f"the loss is {_described(value)}; allowed: a scalar that depends on what is trained")
         value.backward()  # type: ignore[no-untyped-call]
         if larger:
             self.task.charge("gradients", bytes_of([p.grad for p in self.parameters]))
@@ -145,6 +150,12 @@ class Stepper:
         return total
 
 
+def _described(value: object) -> str:
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    return f"a tensor {list(value.shape)}" if value.ndim else "a number without a gradient"
+
+
 def _trained(module: nn.Module, groups: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
     """Return parameter groups that hold only what takes a gradient, without empty ones."""
     asked = [{"params": module.parameters()}] if groups is None else groups
@@ -156,7 +167,7 @@ def _optimizer(
     groups: list[dict[str, Any]], options: Training, device: torch.device
 ) -> SGD | torch.optim.Optimizer:
     if not groups[0]["params"]:
-        raise ValueError("nothing to train: no parameter takes a gradient; allowed: a module with one that does")
+        raise FitError("nothing to train: no parameter takes a gradient; allowed: a module with one that does")
     if options.optimizer == "sgd":
         return SGD(
             groups,

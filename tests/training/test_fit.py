@@ -9,6 +9,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.terms.task import Task
 from cl_engine.training import Training, fit
+from cl_engine.training.stepper import FitError, Stepper
 
 
 def task(online=False, dry=False, **options):
@@ -217,3 +218,68 @@ def test_bf16_trains_to_nearly_the_same_weights():
 def test_a_module_with_nothing_to_train_is_refused():
     with pytest.raises(ValueError, match="nothing to train"):
         batches(layer().requires_grad_(False), samples(2), task())
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_batch_size_of_one_trains_and_only_a_lone_rest_is_left_out(batch_size):
+    module, sizes = layer(), []
+
+    def loss(batch):
+        sizes.append(len(batch))
+        return F.cross_entropy(module(batch.x), batch.y)
+
+    fit(module, samples(9), task(epochs=2, batch_size=batch_size), loss)
+    assert sizes == ([1] * 18 if batch_size == 1 else [4, 4] * 2)
+
+
+def test_a_lone_rest_beside_rehearsed_samples_is_no_lone_batch():
+    module, sizes = layer(), []
+
+    def loss(batch):
+        sizes.append(len(batch))
+        return F.cross_entropy(module(batch.x), batch.y)
+
+    fit(module, samples(5), task(epochs=1, batch_size=4), loss, memory=samples(3), mix="balanced")
+    assert sizes == [8, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "factors"),
+    [
+        ({"schedule": "cosine"}, [1.0, 0.75, 0.25]),
+        ({"schedule": "milestones", "milestones": [1, 2]}, [1.0, 0.1, 0.01]),
+        ({"schedule": "constant", "warmup": 1.0}, [0.5, 1.0, 1.0]),
+    ],
+)
+def test_a_schedule_is_one_of_epochs_also_where_a_lone_rest_is_left_out(monkeypatch, options, factors):
+    seen = []
+    monkeypatch.setattr(Stepper, "set_rate", lambda self, factor: seen.append(round(factor, 6)))
+    module = layer()
+    fit(module, samples(5), task(epochs=3, batch_size=4, **options), lambda b: module(b.x).square().mean())
+    assert len(seen) == 3  # one batch an epoch; the second would be the lone rest
+    assert seen == pytest.approx(factors)
+
+
+def test_a_loss_that_changes_its_batch_changes_no_sample_of_an_online_stream():
+    module, new = layer(), samples(3)
+    before = new.x.clone()
+
+    def loss(batch):
+        batch.x.add_(1)
+        return module(batch.x).square().mean()
+
+    fit(module, new, task(online=True, updates_per_sample=1.0), loss)
+    assert torch.equal(new.x, before)
+
+
+@pytest.mark.parametrize(
+    ("loss", "what"),
+    [
+        (lambda batch: 1.0, "a float"),
+        (lambda batch: torch.ones(2, requires_grad=True), r"a tensor \[2\]"),
+        (lambda batch: torch.tensor(1.0), "a number without a gradient"),
+    ],
+)
+def test_a_loss_that_is_no_scalar_is_one_clear_line(loss, what):
+    with pytest.raises(FitError, match=f"the loss is {what}.*allowed: a scalar"):
+        fit(layer(), samples(3), task(epochs=1), loss)

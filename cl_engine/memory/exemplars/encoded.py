@@ -72,9 +72,13 @@ class EncodedSamples(Held):
         """Return the number of samples."""
         return len(self.y)
 
-    def samples(self) -> Samples:
-        """Return the samples, decoded, with their columns."""
-        return Samples(self.decoded(self.encoded()), self.y.long(), self.columns())
+    def samples(self, *, copy: bool = True) -> Samples:
+        """Return the samples, decoded, with their columns; without ``copy`` perhaps the held tensors themselves."""
+        x, columns = self.decoded(self.encoded()), self.columns()
+        if copy:  # what is held changes in place with later updates
+            x = x.clone() if x.data_ptr() == self.x.data_ptr() else x
+            columns = {name: column.clone() for name, column in columns.items()}
+        return Samples(x, self.y.long(), columns)
 
     def take(self, index: Tensor) -> Samples:
         """Return the samples at ``index``, int64, decoded; only these are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -91,6 +91,14 @@ class Exemplars(EncodedSamples):
             preferred = partial(first, group, newest_keys(len(labels), len(self)))
         chosen, encoded = self._choose(group, available, preferred, new, limits)
         self.replace(encoded, labels[chosen], self._joined_columns(new, chosen))
+
+    def replace(self, encoded: Encoded, labels: Tensor, columns: Mapping[str, Tensor] | None = None) -> None:
+        """Hold other samples instead; see :meth:`EncodedSamples.replace`."""
+        super().replace(encoded, labels, columns)
+        self._places = None
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
         self._places = None
 
     def _admit(self, new: Samples, limits: Limits, generator: torch.Generator) -> bool:
@@ -104,15 +112,15 @@ class Exemplars(EncodedSamples):
             return False
         if self._places is None:
             self._places, self._settled = Places(self._groups(self.y.cpu().long()), len(self.seen)), None
-        beside = limits.room.beside(self.sizes_vary, self.column_bytes(new)) if limits.room else 0
+        cost = self._cost(limits, new, each)
         group, seen = self._groups(new.y.cpu()).tolist(), self.seen.tolist()
         held = wanted = [len(mine) for mine in self._places.of]
-        if self._settled != (limits, each + beside) or any(seen[g] == held[g] for g in group):
-            wanted = _wanted(held, group, limits, each + beside)
+        if self._settled != (limits, cost) or any(seen[g] == held[g] for g in group):
+            wanted = _wanted(held, group, limits, cost)
             grows = any(want > have < before for want, have, before in zip(wanted, held, seen, strict=True))
             if grows or sum(wanted) < len(self):
                 return False
-            self._settled = (limits, each + beside) if wanted == held else None
+            self._settled = (limits, cost) if wanted == held else None
         leaving = sum(max(have - want, 0) for want, have in zip(wanted, held, strict=True))
         draws = torch.rand(leaving + len(group), generator=generator, dtype=torch.float64).tolist()
         taken = self._places.admit(group, wanted=wanted, seen=seen, draws=iter(draws))
@@ -183,20 +191,28 @@ class Exemplars(EncodedSamples):
     ) -> tuple[Tensor, Encoded]:
         """Return the candidates to hold, class by class, and their bytes."""
         each = self.codec.bytes_per_sample(self.shape)
-        beside = limits.room.beside(self.sizes_vary, self.column_bytes(new)) if limits.room else 0
         if each is not None:
-            chosen = preferred(limits.counts(available, each + beside))
+            chosen = preferred(limits.counts(available, self._cost(limits, new, each)))
             return chosen, self._candidates(chosen, new)
-        most, estimate = limits.counts(available), self._usual_size(new) + beside
+        beside, most = self._cost(limits, new, 0), limits.counts(available)
+        estimate = self._cost(limits, new, self._usual_size(new))
         while True:
             counts = limits.counts(available, estimate)
             chosen = preferred(counts)
             encoded = self._candidates(chosen, new)
-            fits = limits.fitting(encoded.sizes + beside, group[chosen])
+            own = encoded.sizes if limits.room is None or limits.room.counts_samples else 0 * encoded.sizes
+            fits = limits.fitting(own + beside, group[chosen])
             fitted = torch.bincount(group[chosen[fits]], minlength=len(counts))
-            if estimate == 1 or not ((fitted == counts) & (counts < most)).any():
+            if estimate <= 1 or not ((fitted == counts) & (counts < most)).any():
                 return chosen[fits], encoded.take(fits)
             estimate = max(1, estimate // 2)  # a class has room for more than were looked at
+
+    def _cost(self, limits: Limits, new: Samples, each: int) -> int:
+        """Return the bytes that count for one exemplar whose sample takes ``each``, 0 where there is no room."""
+        if limits.room is None:
+            return each
+        own = each if limits.room.counts_samples else 0
+        return own + limits.room.beside(self.sizes_vary, self.column_bytes(new))
 
     def _usual_size(self, new: Samples) -> int:
         """Estimate the bytes of an encoded sample, rather too low, at least 1."""

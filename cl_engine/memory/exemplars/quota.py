@@ -40,10 +40,10 @@ class Limits:
 
         Args:
             available: int64, candidates of each class present.
-            each: bytes of one exemplar with all that is counted for it; None leaves bytes out of account.
+            each: bytes of one exemplar with all that is counted for it; None or 0 leaves bytes out of account.
         """
         slots = self.total
-        if each is not None and self.room is not None:
+        if each and self.room is not None:
             fitting = self.room.bytes // each
             slots = fitting if slots is None else min(slots, fitting)
         most = available if self.per_class is None else available.clamp(max=self.per_class)

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from cl_engine.data.samples import Samples
+from cl_engine.memory.budget import Room
+from cl_engine.memory.codecs.codec import build_codec
 from cl_engine.memory.exemplars import Column, Exemplars, Limits
 
 RUNS = 3000
@@ -79,3 +81,44 @@ def test_labels_and_columns_stay_with_their_samples(selection):
 def test_what_is_held_is_no_larger_than_what_is_charged_once_it_is_written():
     memory = kept("reservoir", [0] * 50, lambda start: Limits(20), 3, seed=0)
     assert {name: len(tensor) for name, tensor in memory.state_dict().items()} == {"x": 20, "y": 20, "seen": 1}
+
+
+@pytest.mark.parametrize("way", ["replace", "load"])
+def test_a_memory_whose_exemplars_were_exchanged_goes_on_from_those_that_it_holds(way):
+    labels = [n % 2 for n in range(120)]
+    memory, samples = kept("random", labels[:60], lambda start: Limits(8), 3, seed=0), stream(labels)
+    fewer = torch.arange(8).flip(0) if way == "load" else torch.arange(5)
+    if way == "replace":
+        memory.replace(memory.encoded().take(fewer), memory.y[fewer].long())
+    else:
+        state = memory.state_dict()
+        memory.load_state_dict({**state, "x": state["x"][fewer], "y": state["y"][fewer]})
+    generator = torch.Generator().manual_seed(1)
+    for number in range(60, 120):
+        memory.update(samples[number : number + 1], Limits(8), generator, lambda x: x)
+    held = memory.samples()
+    assert held.y.bincount().tolist() == [4, 4]
+    assert len(held.x.unique()) == 8
+    assert torch.equal(held.x.long().flatten() % 2, held.y)
+
+
+def test_samples_that_were_asked_for_stay_as_they_are_while_the_memory_goes_on():
+    memory, samples = kept("reservoir", [0, 1] * 30, lambda start: Limits(10), 3, seed=0), stream([0, 1] * 60)
+    asked = memory.samples()
+    x = asked.x.clone()
+    for number in range(60, 120):
+        memory.update(samples[number : number + 1], Limits(10), torch.Generator().manual_seed(number), lambda x: x)
+    assert torch.equal(asked.x, x)
+    assert not torch.equal(memory.samples().x, x)
+
+
+@pytest.mark.parametrize("codec", ["raw", "jpeg"])
+def test_a_budget_that_counts_labels_alone_is_filled_with_labels(codec):
+    x = torch.randint(0, 256, (400, 1, 8, 8), dtype=torch.uint8)
+    memory = Exemplars("random", (1, 8, 8), build_codec(codec, frozen=False))
+    memory.grow(2)
+    room = Room(1000, ("labels",))
+    memory.update(
+        Samples(x, torch.arange(400) % 2), Limits(room=room), torch.Generator().manual_seed(0), lambda x: x
+    )
+    assert len(memory) == 1000 // 4

@@ -1,0 +1,157 @@
+"""``cl-engine sweep``."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cl_engine.cli.options import File, Set
+from cl_engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from cl_engine.sweeping.cells import Cell, Sweep
+    from cl_engine.sweeping.scheduler import Outcome
+
+SOME_FAILED = 4
+
+
+class SweepInterrupted(EngineError):
+    """The user stopped a sweep; the message says how to continue it."""
+
+    status = 130
+
+
+def sweep(
+    file: File,
+    overrides: Set = None,
+    out: Annotated[Path, typer.Option(help="Folder for the sweep's own folder, NAME.")] = Path("sweeps"),
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes; 0: in this one.  Default: one for each core.")
+    ] = None,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Threads of each process; results depend on it in their last bits.")
+    ] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells, why each would run and what it will hold; run none.")
+    ] = False,
+    cells: Annotated[str | None, typer.Option(metavar="3,7,10-12", help="Run only these cells.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Run only cells that set this, e.g. strategy=memo; repeatable."),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run cells again that failed before.")
+    ] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End after the first failure.")] = False,
+) -> None:
+    """Run a scenario once for each cell of its `sweep` section; what is finished is not run again.
+
+    Exit status: 0 all done; 4 some failed; 130 interrupted, resumable with the same command.
+    """
+    from cl_engine.sweeping.cells import sweep_of
+
+    with contextlib.redirect_stdout(sys.stderr):  # a user's module may print when it is imported
+        found = sweep_of(file, overrides or [])
+    folder = out / found.name
+    chosen = _chosen(found.cells, cells, only or [])
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if dry_run:
+        _list(chosen, folder)
+        return
+    outcome = _run(found, chosen, folder, workers, threads, retry_failed, fail_fast)
+    words = [f"{count} {state}" for state, count in outcome.states.items() if count]
+    print(f"{', '.join(words) or 'no cell'}; results in {folder}")
+    if outcome.unwritable:
+        raise EngineError(f"{outcome.unwritable}; {_again()}")
+    if outcome.interrupted:
+        raise SweepInterrupted(f"interrupted; what is finished is kept; {_again()}")
+    if outcome.states["failed"]:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _run(
+    sweep: Sweep,
+    cells: list[Cell],
+    folder: Path,
+    workers: int | None,
+    threads: int,
+    retry_failed: bool,
+    fail_fast: bool,
+) -> Outcome:
+    from cl_engine.reports.sweeping import SweepProgress
+    from cl_engine.sweeping.sweep import run_sweep
+
+    progress = SweepProgress()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return run_sweep(
+                sweep,
+                folder,
+                progress,
+                cells=cells,
+                workers=workers,
+                threads=threads,
+                retry_failed=retry_failed,
+                fail_fast=fail_fast,
+            )
+    finally:
+        progress.close()
+
+
+def _again() -> str:
+    return f"continue with: {shlex.join(['cl-engine', *sys.argv[1:]])}"
+
+
+def _chosen(cells: list[Cell], numbers: str | None, only: list[str]) -> list[Cell]:
+    if numbers is not None:
+        wanted = _numbers(numbers, len(cells))
+        cells = [cell for cell in cells if cell.number in wanted]
+    for assignment in only:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"got --only {assignment!r}; allowed: KEY=VALUE")
+        kept = [cell for cell in cells if _sets(cell, key.strip(), text.strip())]
+        if not kept:
+            raise typer.BadParameter(f"no cell has {assignment}; allowed: what `sweep --dry-run` lists")
+        cells = kept
+    return cells
+
+
+def _sets(cell: Cell, key: str, text: str) -> bool:
+    value = cell.assignments.get(key)
+    named = value.get("kind") if isinstance(value, dict) else value
+    return text in (str(named), str(value))
+
+
+def _numbers(text: str, most: int) -> set[int]:
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise typer.BadParameter(f"got --cells {text!r}; allowed: numbers such as 3,7,10-12")
+        found |= {*range(int(first), int(last or first) + 1)}
+    if not found <= {*range(1, most + 1)}:
+        raise typer.BadParameter(f"got --cells {text!r}; allowed: 1 to {most}")
+    return found
+
+
+def _list(cells: list[Cell], folder: Path) -> None:
+    from cl_engine.reports.text import aligned, size
+    from cl_engine.running.planner import plan_memory
+    from cl_engine.sweeping.scheduler import status_of
+
+    rows = [("cell", "sets", "state", "will hold", "why")]
+    for cell in cells:
+        status = status_of(cell, folder)
+        held = ""
+        if status.state != "impossible":
+            with contextlib.redirect_stdout(sys.stderr):
+                held = size(max(e["held_bytes"] for e in plan_memory(cell.scenario)["experiences"]))
+        rows.append((str(cell.number), cell.title, status.state, held, status.why))
+    print(aligned(rows))

@@ -1,0 +1,319 @@
+"""Many runs as tables: what stands in the folders of sweeps and runs, as tidy pandas frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cl_engine.config.document import SourceError, read
+from cl_engine.errors import InputError
+from cl_engine.kinds.registry import kinds
+from cl_engine.metrics import DESCRIPTIONS
+from cl_engine.reports.result import FILE, ResultError, read_result
+from cl_engine.reports.text import by_kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1  # of results that this version reads
+CELLS, FAILED, LINES, CONFIG = "cells.jsonl", "failed.json", "experiences.jsonl", "config.yaml"
+TOLD_APART_BY_COLUMN = ("seed", "memory.budget", "strategy", "strategy.kind")
+Per = Literal["run", "experience", "curve", "matrix"]
+
+
+class NoResultsError(InputError):
+    """There is nothing to read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One run, or one cell of a sweep that has not run.
+
+    Attributes:
+        cell: its number in the sweep, or None.
+        run: name of its run directory.
+        path: the directory.
+        status: ``done``, ``failed``, ``impossible`` or ``unfinished``.
+        why: a few words, where it is not done.
+        config: the resolved scenario, as far as it is known.
+        assignments: what the sweep set, dotted keys.
+        budget: bytes at the end, or None.
+        result: what ``result.json`` holds, where it is done.
+    """
+
+    cell: int | None
+    run: str
+    path: Path
+    status: str
+    why: str
+    config: Mapping[str, Any]
+    assignments: Mapping[str, Any]
+    budget: int | None
+    result: Mapping[str, Any] | None
+
+    @property
+    def strategy(self) -> str:
+        """The kind of its strategy."""
+        return str(self.config["strategy"]["kind"])
+
+    @property
+    def seed(self) -> int:
+        """Its root seed."""
+        return int(self.config["seed"])
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The runs of some folders.
+
+    Attributes:
+        folders: where they were looked for.
+        runs: all that were found, in the order of their sweeps, then by name.
+        left_out: path and reason of what looks like a run and cannot be read.
+    """
+
+    folders: tuple[Path, ...]
+    runs: list[Found]
+    left_out: list[tuple[Path, str]] = field(default_factory=list)
+
+    def frame(self, per: Per = "run") -> pd.DataFrame:
+        """Return a tidy frame; fractions, bytes and seconds, nothing formatted, missing values NaN.
+
+        ``run``: one row a run, with all metrics, and a column for each swept key under its dotted name.
+        ``experience``: one row an experience, with ``held.<kind>`` for each kind of the ledger.
+        ``curve``: one row an evaluation point.  ``matrix``: one row an experience and group.
+        """
+        import pandas as pd
+
+        rows = {"run": self._run, "experience": self._experiences, "curve": self._curve, "matrix": self._matrix}
+        labels, extra = self.labels(), [key for key in self.swept() if key not in ("strategy", "seed")]
+        found = [
+            {**self._named(run, labels[run.run]), **row, **{key: _flat(run.assignments.get(key)) for key in extra}}
+            for run in self.runs
+            for row in rows[per](run)
+        ]
+        frame = pd.DataFrame(found)
+        if "budget_bytes" in frame:
+            frame["budget_bytes"] = frame["budget_bytes"].astype(float)
+        frame.attrs["schema"] = SCHEMA
+        tidy: pd.DataFrame = frame
+        return tidy
+
+    def swept(self) -> list[str]:
+        """Return the keys that any sweep set, in their order."""
+        return [*dict.fromkeys(key for run in self.runs for key in run.assignments)]
+
+    def labels(self) -> dict[str, str]:
+        """Return by run what tells its method from the others: the strategy and the options that differ."""
+        options = {run.run: _leaves(run.config["strategy"], "strategy.") for run in self.runs}
+        others = [key for key in self.swept() if key not in TOLD_APART_BY_COLUMN]
+        values: dict[tuple[str, str], set[str]] = {}  # by strategy and option
+        for run in self.runs:
+            for key, value in options[run.run].items():
+                values.setdefault((run.strategy, key), set()).add(repr(value))
+        labels = {}
+        for run in self.runs:
+            own = options[run.run]
+            named = {k: v for k, v in own.items() if len(values[run.strategy, k]) > 1}
+            named |= {k: run.assignments[k] for k in others if k in run.assignments and k not in own}
+            labels[run.run] = " ".join([run.strategy, *(f"{k.rpartition('.')[2]} {v}" for k, v in named.items())])
+        return labels
+
+    def _named(self, run: Found, label: str) -> dict[str, Any]:
+        policy = run.config.get("memory", {}).get("policy")
+        return {
+            "cell": run.cell,
+            "run": run.run,
+            "name": run.config.get("name"),
+            "strategy": run.strategy,
+            "family": family(run.strategy),
+            "label": label,
+            "seed": run.seed,
+            "policy": policy if isinstance(policy, str) or policy is None else " + ".join(policy),
+            "budget_bytes": run.budget,
+            "status": run.status,
+        }
+
+    def _run(self, run: Found) -> Iterator[dict[str, Any]]:
+        result = run.result
+        if result is None:
+            yield {"why": run.why}
+            return
+        memory, environment = result["memory"], result["environment"]
+        yield {
+            "why": "",
+            "n_experiences": len(memory["held_bytes"]),
+            **{name: result["metrics"].get(name) for name in DESCRIPTIONS},
+            "max_held_bytes": memory["max_held_bytes"],
+            "mean_held_bytes": memory["mean_held_bytes"],
+            "end_held_bytes": memory["held_bytes"][-1],
+            "paper_bytes": max(memory["paper_bytes"]),
+            "training_peak_bytes": memory["training_peak_bytes"],
+            **{f"seconds_{key}": seconds for key, seconds in result["seconds"].items()},
+            "fingerprint": result["stream"]["fingerprint"],
+            **{key: environment.get(key) for key in ("threads", "device", "cl_engine", "torch")},
+        }
+
+    def _experiences(self, run: Found) -> Iterator[dict[str, Any]]:
+        if run.result is None:
+            return
+        memory, delivered, seen = run.result["memory"], 0, 0
+        peaks = memory.get("training_bytes") or [None] * len(memory["held_bytes"])
+        for index, experience in enumerate(run.result["stream"]["experiences"]):
+            delivered += experience["samples"]
+            seen += len(experience["new_classes"])
+            yield {
+                "experience": index + 1,
+                "samples": delivered,
+                "classes_seen": seen,
+                "accuracy": run.result["accuracy"]["seen"][index],
+                "held_bytes": memory["held_bytes"][index],
+                "paper_bytes": memory["paper_bytes"][index],
+                "peak": peaks[index],
+                **{f"held.{kind}": amount for kind, amount in by_kind(memory["entries"][index])},
+            }
+
+    def _curve(self, run: Found) -> Iterator[dict[str, Any]]:
+        for samples, accuracy in run.result["accuracy"]["curve"] if run.result else ():
+            yield {"samples": samples, "accuracy": accuracy}
+
+    def _matrix(self, run: Found) -> Iterator[dict[str, Any]]:
+        for index, row in enumerate(run.result["accuracy"]["matrix"] if run.result else ()):
+            for group, accuracy in enumerate(row):
+                yield {"experience": index + 1, "group": group + 1, "accuracy": accuracy}
+
+
+def load_results(*folders: str | Path, per: Per = "run") -> pd.DataFrame:
+    """Return the runs of sweep folders (or of folders of runs) as one tidy frame; see :meth:`Results.frame`.
+
+    Raises:
+        NoResultsError: a folder does not exist, or holds no run.
+    """
+    return read_results(*folders).frame(per)
+
+
+def read_results(*folders: str | Path) -> Results:
+    """Read all runs of some folders.
+
+    Args:
+        folders: of sweeps, or folders that hold run directories.
+
+    Raises:
+        NoResultsError: a folder does not exist, or nothing in any of them is a run.
+    """
+    runs: dict[Path, Found] = {}
+    left_out: list[tuple[Path, str]] = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise NoResultsError(f"{folder}: there is no such folder; allowed: the folder of a sweep or of runs")
+        cells = {cell["run"]: cell for cell in _lines(folder / CELLS) if isinstance(cell.get("run"), str)}
+        names = [*cells, *(path.name for path in sorted(folder.iterdir()) if path.is_dir())]
+        for name in dict.fromkeys(names):
+            path = folder / name
+            if path.resolve() in runs:
+                continue
+            found, why = _found(path, cells.get(name))
+            if found is not None:
+                runs[path.resolve()] = found
+            elif why:
+                left_out.append((path, why))
+    if not runs:
+        where = ", ".join(map(str, folders))
+        raise NoResultsError(f"{where}: holds no run; allowed: the folder of a sweep or of runs")
+    return Results(tuple(map(Path, folders)), [*runs.values()], left_out)
+
+
+def family(strategy: str) -> str:
+    """Return the mechanism of a strategy, ``own`` for a user's.
+
+    >>> family("replay"), family("mine:Mine")
+    ('rehearsal', 'own')
+    """
+    return kinds("strategies")[strategy].split(".")[2] if strategy in kinds("strategies") else "own"
+
+
+def failure_of(directory: Path) -> dict[str, Any] | None:
+    """Return what ``failed.json`` of a run directory says, or None."""
+    found = _json(directory / FAILED)
+    return found if found is not None and isinstance(found.get("message"), str) else None
+
+
+def _found(path: Path, cell: Mapping[str, Any] | None) -> tuple[Found | None, str]:
+    """Return the run of a directory, or why it is none; an empty text where it never was one."""
+    number = cell["cell"] if cell else None
+    assignments = cell["assignments"] if cell else {}
+    why = ""
+    if (path / FILE).exists():
+        try:
+            result = read_result(path)
+            if result.get("schema") != SCHEMA:
+                return None, f"its result has schema {result.get('schema')!r}; this version reads {SCHEMA}"
+            if path.name != f"{result['name']}-{result['id']}":
+                return None, "it is not the directory that the run was made in: set aside, copied or renamed"
+            budget = result["memory"]["budget_bytes"]
+            fine = (number, path.name, path, "done", "", result["config"], assignments, budget, result)
+            return Found(*fine), ""
+        except ResultError as error:
+            return None, str(error)
+        except (KeyError, TypeError):
+            return None, "its result lacks what every result has"
+    if cell and cell.get("impossible"):
+        known = (cell["config"], assignments, cell["budget_bytes"], None)
+        return Found(number, path.name, path, "impossible", cell["impossible"], *known), ""
+    config = _config(path) or (cell["config"] if cell else None)
+    if config is None:
+        return None, why
+    failure = failure_of(path)
+    done = sum(1 for _ in _lines(path / LINES))
+    status = "failed" if failure else "unfinished"
+    why = f"{failure.get('error')}: {failure['message']}" if failure else f"{done} experiences are finished"
+    budget = cell["budget_bytes"] if cell else None
+    return Found(number, path.name, path, status, why, config, assignments, budget, None), ""
+
+
+def _config(path: Path) -> dict[str, Any] | None:
+    try:
+        config = read(path / CONFIG).tree
+        return config if isinstance(config["strategy"]["kind"], str) and isinstance(config["seed"], int) else None
+    except (SourceError, KeyError, TypeError):
+        return None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        elif f"{prefix}{key}" not in TOLD_APART_BY_COLUMN:
+            leaves[prefix + key] = str(value) if isinstance(value, Sequence) else value
+    return leaves
+
+
+def _flat(value: Any) -> Any:
+    """Return a swept value as a cell of a table."""
+    return json.dumps(value, default=str) if isinstance(value, Mapping | list) else value

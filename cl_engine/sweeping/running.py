@@ -1,0 +1,103 @@
+"""One cell, from its scenario to its result or to what went wrong, wherever it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cl_engine.config.scenario import ConfigError, Scenario
+from cl_engine.data.samples import DataSource
+from cl_engine.engine import run
+from cl_engine.kinds.problems import one_line
+from cl_engine.reports.results import FAILED
+from cl_engine.running.store import LockedError, StoreError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other cell can be written either
+LONGEST = 2000  # characters of a message
+
+Tell = Callable[[str, dict[str, Any]], None]
+
+
+class Stopped(BaseException):
+    """The sweep was interrupted: the cell ends after an experience that is committed."""
+
+
+class _Reporter:
+    """Passes on that an experience is committed, and ends the run there when asked to."""
+
+    def __init__(self, tell: Tell, stopping: Callable[[], bool]) -> None:
+        self.tell, self.stopping, self.total = tell, stopping, 0
+
+    def started(self, scenario: Scenario, directory: Path | None, done: int, note: str | None) -> None:
+        self.total = len(scenario.plan)
+        self.tell("progress", {"done": done, "of": self.total})
+
+    def progress(self, text: str) -> None:
+        pass
+
+    def finished(self, line: dict[str, Any]) -> None:
+        done = line["experience"] + 1
+        self.tell("progress", {"done": done, "of": self.total})
+        if self.stopping() and done < self.total:
+            raise Stopped
+
+
+def run_cell(
+    source: Any,
+    overrides: Sequence[str],
+    changes: dict[str, Any],
+    expected: str,
+    folder: Path,
+    tell: Tell,
+    *,
+    sources: dict[str, DataSource] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run a cell, or continue it; tell what happens, the last time how it ended.
+
+    Args:
+        source: the scenario.
+        overrides: assignments to all cells.
+        changes: what the cell sets.
+        expected: the id that the cell had when the sweep began.
+        folder: of the sweep.
+        tell: called with the words of :class:`cl_engine.sweeping.executors.Event`.
+        sources: data that earlier cells were loaded with.
+        stopping: whether the run shall end after the next experience.
+    """
+    directory = folder
+    try:
+        scenario = Scenario.load(source, overrides, sources, **changes)
+        directory = folder / f"{scenario.name}-{scenario.id}"
+        if scenario.id != expected:
+            raise ConfigError("the scenario changed while the sweep ran; start it again")
+        result = run(scenario, out=folder, resume=True, reporter=_Reporter(tell, stopping))
+    except Stopped:
+        tell("stopped", {})
+    except LockedError:
+        tell("locked", {})
+    except Exception as error:  # of the strategy's own too: it must not stop the other cells
+        if isinstance(error, StoreError) and error.errno in FULL:
+            tell("unwritable", {"message": str(error)})
+            return
+        facts = {"error": type(error).__name__, "message": one_line(error)[:LONGEST]}
+        note_failure(directory, facts, traceback.format_exc())
+        tell("failed", facts)
+    else:
+        with contextlib.suppress(OSError):
+            (directory / FAILED).unlink(missing_ok=True)
+        tell("done", {"seconds": result.to_dict()["seconds"]["total"]})
+
+
+def note_failure(directory: Path, facts: dict[str, Any], trace: str = "") -> None:
+    """Write ``failed.json`` into a run directory; where it cannot be written the cell is merely unfinished."""
+    with contextlib.suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+        new = directory / f"{FAILED}.new"
+        new.write_text(json.dumps({**facts, "traceback": trace[-(1 << 16) :]}, indent=1))
+        new.replace(directory / FAILED)

@@ -1,0 +1,89 @@
+"""A sweep as a whole: cells, their folder, who runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cl_engine.config.document import dump
+from cl_engine.reports.results import CELLS
+from cl_engine.running.store import writing
+from cl_engine.sweeping.cells import Cell, Sweep
+from cl_engine.sweeping.executors import Executor, Serial
+from cl_engine.sweeping.local import Local
+from cl_engine.sweeping.scheduler import Outcome, Scheduler, Watcher
+
+SWEEP = "sweep.yaml"
+
+
+def run_sweep(
+    sweep: Sweep,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    cells: Sequence[Cell] | None = None,
+    workers: int | None = None,
+    threads: int = 1,
+    retry_failed: bool = False,
+    fail_fast: bool = False,
+) -> Outcome:
+    """Run the cells of a sweep into ``folder``; what is finished there is not run again.
+
+    Args:
+        sweep: as :func:`cl_engine.sweeping.cells.sweep_of` read it.
+        folder: where the run directories are.
+        watcher: told how it proceeds.
+        cells: only these of its cells.
+        workers: processes; 0: in this one; None: one for each core that ``threads`` leaves.
+        threads: of each process.
+        retry_failed: run cells again that failed before.
+        fail_fast: end after the first failure.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    _note(sweep, folder)
+    executor: Executor = Serial()
+    if workers != 0:
+        executor = Local(workers or max(1, len(os.sched_getaffinity(0)) // threads), threads)
+    scheduler = Scheduler(
+        sweep.cells if cells is None else cells,
+        folder,
+        executor,
+        watcher,
+        source=sweep.source if isinstance(sweep.source, Mapping) else str(sweep.source),
+        overrides=sweep.overrides,
+        retry_failed=retry_failed,
+        fail_fast=fail_fast,
+    )
+    return scheduler.run()
+
+
+def _note(sweep: Sweep, folder: Path) -> None:
+    """Write what the sweep is into its folder, for people and for reports; the run directories are the truth."""
+    rows = map(_row, sweep.cells)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / CELLS, "".join(json.dumps(row, default=str) + "\n" for row in rows))
+        _replace(folder / SWEEP, dump(json.loads(json.dumps(sweep.tree, default=str))))
+
+
+def _row(cell: Cell) -> dict[str, Any]:
+    budget = cell.scenario.budget()
+    return {
+        "cell": cell.number,
+        "run": cell.directory,
+        "assignments": cell.assignments,
+        "impossible": cell.impossible,
+        "budget_bytes": None if budget is None else budget.bytes,
+        "config": cell.scenario.to_dict(),
+    }
+
+
+def _replace(path: Path, text: str) -> None:
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)

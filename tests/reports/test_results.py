@@ -1,0 +1,94 @@
+import json
+import math
+
+import pytest
+
+import cl_engine
+from cl_engine.reports.results import NoResultsError, read_results
+
+SCENARIO = {
+    "name": "tiny",
+    "data": {"kind": "gaussian", "classes": 4, "features": 8, "samples_per_class": 20},
+    "stream": {"step": 2},
+    "strategy": "ncm",
+    "training": {"epochs": 1},
+    "sweep": {
+        "strategy": ["ncm", {"kind": "replay", "total": 4}, {"kind": "replay", "total": 8}],
+        "memory.budget": ["1 KiB", "1 MiB"],
+        "seeds": 2,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    out = tmp_path_factory.mktemp("sweeps")
+    return cl_engine.sweep(SCENARIO, out=out, workers=0), out / "tiny"
+
+
+def test_a_row_a_run_says_what_its_result_says(swept):
+    _, folder = swept
+    frame = cl_engine.load_results(folder)
+    assert len(frame) == 12
+    for row in frame[frame.status == "done"].itertuples():
+        result = json.loads((folder / row.run / "result.json").read_text())
+        assert row.strategy == result["config"]["strategy"]["kind"]
+        assert row.seed == result["seed"]
+        assert row.budget_bytes == result["memory"]["budget_bytes"]
+        assert row.average_accuracy == result["metrics"]["average_accuracy"]
+        assert row.end_held_bytes == result["memory"]["held_bytes"][-1]
+    assert frame.attrs["schema"] == 1
+
+
+def test_options_that_differ_are_in_the_label_and_nothing_else_is(swept):
+    results, _ = swept
+    assert {*results.frame().label} == {"ncm", "replay total 4", "replay total 8"}
+
+
+def test_what_did_not_run_is_a_row_without_numbers(swept):
+    frame = swept[0].frame()
+    impossible = frame[frame.status == "impossible"]
+    assert {*impossible.strategy} == {"replay"}
+    assert len(impossible) == 4
+    assert impossible.average_accuracy.isna().all()
+    assert impossible.why.str.contains("holds at least").all()
+
+
+def test_the_other_frames_have_a_row_an_experience_a_point_and_a_group(swept):
+    results, folder = swept
+    done = (results.frame().status == "done").sum()
+    experiences, curve, matrix = (results.frame(per) for per in ("experience", "curve", "matrix"))
+    assert (len(experiences), len(curve), len(matrix)) == (2 * done, 2 * done, 4 * done)
+    row = experiences.iloc[1]
+    result = json.loads((folder / row.run / "result.json").read_text())
+    assert row.accuracy == result["accuracy"]["seen"][1]
+    kinds = {k: v for k, v in row.items() if k.startswith("held.") and not math.isnan(v)}
+    assert sum(kinds.values()) == row.held_bytes
+
+
+def test_what_cannot_be_read_is_left_out_with_a_reason(tmp_path, swept):
+    _, folder = swept
+    source = next(path.parent for path in folder.glob("*/result.json"))
+    text = (source / "result.json").read_text()
+    for name, content in {
+        "damaged": text[:-40],
+        "edited": text.replace('"status": "done"', '"status": "best"'),
+        "foreign": "[1, 2]",
+        "renamed": text,
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(content)
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / source.name).mkdir()
+    (tmp_path / source.name / "result.json").write_text(text)
+    results = read_results(tmp_path)
+    assert [run.run for run in results.runs] == [source.name]
+    assert {path.name for path, _ in results.left_out} == {"damaged", "edited", "foreign", "renamed"}
+    assert all(why for _, why in results.left_out)
+
+
+def test_a_folder_without_runs_is_one_line(tmp_path):
+    with pytest.raises(NoResultsError, match="holds no run"):
+        read_results(tmp_path)
+    with pytest.raises(NoResultsError, match="no such folder"):
+        read_results(tmp_path / "nowhere")

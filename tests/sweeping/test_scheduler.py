@@ -1,0 +1,246 @@
+"""The scheduler, over an executor that loses cells on purpose; and sweeps of real processes that are killed."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import cl_engine
+from cl_engine.running.store import RunDirectory
+from cl_engine.sweeping.cells import sweep_of
+from cl_engine.sweeping.executors import Event, Serial
+from cl_engine.sweeping.scheduler import Scheduler, status_of
+from cl_engine.sweeping.sweep import run_sweep
+
+SCENARIO = {
+    "name": "tiny",
+    "data": {"kind": "gaussian", "classes": 4, "features": 8, "samples_per_class": 20},
+    "stream": {"step": 2},
+    "strategy": "ncm",
+    "training": {"epochs": 1},
+    "sweep": {"strategy": ["ncm", "finetune", {"kind": "replay", "total": 8}], "seeds": 2},
+}
+
+
+class Silent:
+    def __init__(self):
+        self.ends = []
+
+    def begun(self, cells, done, impossible, failed):
+        self.counts = (cells, done, impossible, failed)
+
+    def started(self, number, title):
+        pass
+
+    def progress(self, number, done, of):
+        pass
+
+    def ended(self, number, title, state, why, seconds):
+        self.ends.append((number, state, why))
+
+    def left(self, seconds):
+        pass
+
+
+class Losing(Serial):
+    """Runs cells here, but says of the first ``times`` of each that their process died."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times, self.lost = times, {}
+
+    def events(self, timeout):
+        job = self._job
+        if job is not None and self.lost.get(job.cell, 0) < self.times:
+            self.lost[job.cell] = self.lost.get(job.cell, 0) + 1
+            self._job = None
+            yield Event(job.cell, "progress", {"done": 1, "of": 2})
+            yield Event(job.cell, "lost", {"why": "its process was killed by SIGKILL, probably out of memory"})
+        else:
+            yield from super().events(timeout)
+
+
+def scheduled(folder, executor, scenario=SCENARIO, **options):
+    watcher = Silent()
+    sweep = sweep_of(scenario)
+    outcome = Scheduler(sweep.cells, folder, executor, watcher, source=scenario, **options).run()
+    return outcome, watcher
+
+
+def content(folder):
+    """What the runs of a folder hold, without what differs from time to time."""
+    found = {}
+    for path in sorted(folder.glob("*/*")):
+        if path.name in (".lock", "log.txt"):
+            continue
+        text = path.read_bytes()
+        if path.name in ("result.json", "experiences.jsonl", "checkpoint.json"):
+            lines = (
+                [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else [json.loads(text)]
+            )
+            for line in lines:
+                for key in ("seconds", "sha256"):
+                    line.pop(key, None)
+                for checkpoint in line.get("checkpoints", []):
+                    checkpoint.pop("lines_sha256")  # of lines that hold times
+            text = json.dumps(lines)
+        found[str(path.relative_to(folder))] = text
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    outcome, _ = scheduled(folder, Serial())
+    assert outcome.states == {"done": 6, "unfinished": 0}
+    return folder
+
+
+def test_a_process_that_dies_once_costs_nothing(tmp_path, undisturbed):
+    outcome, watcher = scheduled(tmp_path, Losing(1))
+    assert outcome.states["done"] == 6
+    assert content(tmp_path) == content(undisturbed)
+    assert [state for _, state, _ in watcher.ends] == ["done"] * 6
+
+
+def test_a_process_that_dies_twice_is_a_failure_that_stops_no_other(tmp_path):
+    outcome, watcher = scheduled(tmp_path, Losing(2))
+    assert outcome.states["failed"] == 6
+    assert all("killed by SIGKILL" in why and "twice" in why for _, _, why in watcher.ends)
+    assert len([*tmp_path.glob("*/failed.json")]) == 6
+
+
+def test_finished_cells_are_not_run_again_and_half_finished_ones_go_on(tmp_path, undisturbed):
+    folder = tmp_path / "again"
+    shutil.copytree(undisturbed, folder)
+    begun = {path: path.stat().st_mtime_ns for path in folder.glob("*/result.json")}
+    outcome, watcher = scheduled(folder, Serial())
+    assert watcher.counts == (6, 6, 0, 0)
+    assert outcome.states["done"] == 6
+    assert begun == {path: path.stat().st_mtime_ns for path in folder.glob("*/result.json")}
+
+
+def test_a_failed_cell_is_one_line_keeps_its_traceback_and_is_tried_again_only_when_asked(tmp_path):
+    scenario = {**SCENARIO, "sweep": {"strategy": ["ncm", "finetune"]}, "training": {"epochs": 1, "lr": 1e9}}
+    scenario["data"] = {**SCENARIO["data"], "separation": 1e6}
+    outcome, watcher = scheduled(tmp_path, Serial(), scenario)
+    assert (outcome.states["done"], outcome.states["failed"]) == (1, 1)
+    ((_, _, why),) = [end for end in watcher.ends if end[1] == "failed"]
+    assert "\n" not in why
+    assert "training loss" in why
+    (failed,) = tmp_path.glob("*/failed.json")
+    assert "Traceback" in json.loads(failed.read_text())["traceback"]
+    _, watcher = scheduled(tmp_path, Serial(), scenario)
+    assert watcher.counts == (2, 1, 0, 1)
+    assert watcher.ends == []
+    _, watcher = scheduled(tmp_path, Serial(), scenario, retry_failed=True)
+    assert [state for _, state, _ in watcher.ends] == ["failed"]
+
+
+def test_fail_fast_ends_after_the_first_failure(tmp_path):
+    outcome, watcher = scheduled(tmp_path, Losing(2), fail_fast=True)
+    assert outcome.states["failed"] == 1
+    assert outcome.interrupted
+    assert len(watcher.ends) == 1
+
+
+def test_an_impossible_budget_is_told_before_anything_runs(tmp_path):
+    scenario = {**SCENARIO, "sweep": {"memory.budget": ["1 KiB", "1 MiB"], "strategy": ["finetune"]}}
+    outcome, watcher = scheduled(tmp_path, Serial(), scenario)
+    assert watcher.counts == (2, 0, 1, 0)
+    assert outcome.states["impossible"] == 1
+    assert outcome.states["done"] == 1
+
+
+def test_cells_that_are_the_same_run_are_run_once():
+    sweep = sweep_of({**SCENARIO, "sweep": {"strategy": ["ncm", {"kind": "ncm"}, "ncm"]}})
+    assert len(sweep.cells) == 1
+    assert sweep.notes == ["2 cells are the same run as another and were left out"]
+
+
+def test_a_wrong_cell_is_told_before_anything_runs():
+    with pytest.raises(cl_engine.ConfigError, match=r"unknown option.*cell 1"):
+        sweep_of({**SCENARIO, "sweep": {"strategy.total": [5]}})
+
+
+def test_a_run_that_another_process_holds_is_left_to_it_and_counted_once_it_is_done(tmp_path):
+    sweep = sweep_of({**SCENARIO, "sweep": {"strategy": ["ncm"]}})
+    (cell,) = sweep.cells
+    other = RunDirectory(tmp_path / cell.directory, cell.scenario.identity)
+
+    class Waiting(Silent):
+        def left(self, seconds):  # between two turns the other process ends
+            if other_is_open.pop() if other_is_open else False:
+                other.close()
+
+    other_is_open = [True]
+    outcome = Scheduler(sweep.cells, tmp_path, Serial(), Waiting(), source=sweep.source).run()
+    assert outcome.states["done"] == 1
+
+
+def test_two_processes_and_one_hold_the_same_bits(tmp_path, undisturbed):
+    outcome = run_sweep(sweep_of(SCENARIO), tmp_path, Silent(), workers=2, threads=1)
+    assert outcome.states["done"] == 6
+    results = {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.glob("*/checkpoint.safetensors")}
+    assert results == {
+        p.relative_to(undisturbed): p.read_bytes() for p in undisturbed.glob("*/checkpoint.safetensors")
+    }
+    assert status_of(sweep_of(SCENARIO).cells[0], tmp_path).state == "done"
+
+
+def test_a_sweep_killed_anywhere_ends_as_an_undisturbed_one(tmp_path, undisturbed):
+    file = tmp_path / "tiny.yaml"
+    file.write_text(json.dumps(SCENARIO))  # JSON is YAML
+    command = [
+        sys.executable,
+        "-m",
+        "cl_engine",
+        "sweep",
+        str(file),
+        "--out",
+        str(tmp_path / "out"),
+        "--workers",
+        "2",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(cl_engine.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
+    rng = random.Random(0)
+    for kill in ("parent", "worker", "group"):
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True)
+        line = process.stderr.readline()  # how many cells there are: it is about to run them
+        for _ in range(rng.randrange(3)):
+            line = process.stderr.readline() or line
+        children = _children(process.pid)
+        if kill == "worker" and children:
+            os.kill(children[0], signal.SIGKILL)
+            process.communicate(timeout=120)
+        else:
+            (os.killpg if kill == "group" else os.kill)(process.pid, signal.SIGKILL)
+            process.communicate(timeout=120)
+        _wait_for_end(children)
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "6 done" in done.stdout
+    held = {p.parent.name: p.read_bytes() for p in (tmp_path / "out" / "tiny").glob("*/checkpoint.safetensors")}
+    assert held == {p.parent.name: p.read_bytes() for p in undisturbed.glob("*/checkpoint.safetensors")}
+
+
+def _children(pid):
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _wait_for_end(pids):
+    """Workers whose sweep is gone end by themselves; without that a later sweep would find their runs locked."""
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}/fd").exists() and os.path.exists(f"/proc/{pid}/exe") for pid in pids):
+        assert time.monotonic() < deadline, "a worker outlives its sweep"
+        os.sched_yield()
