@@ -17,8 +17,10 @@ NAMED = 3  # names that a sentence lists before it counts
 
 def winners(contest: Contest) -> list[str]:
     """Return a sentence for each stretch of budgets with one leader and one set of those that may be the best."""
-    stretches = groupby(contest.budgets, lambda b: (contest.leader(b), frozenset(contest.best(b))))
-    return [_winner(contest, leader, list(budgets)) for (leader, _), budgets in stretches]
+    stretches = groupby(
+        contest.budgets, lambda b: (contest.leader(b), frozenset(contest.best(b)), _alone(contest, b))
+    )
+    return [_winner(contest, leader, list(budgets)) for (leader, *_), budgets in stretches]
 
 
 def crossings(contest: Contest) -> list[str]:
@@ -200,9 +202,8 @@ def _winner(contest: Contest, leader: str | None, budgets: list[int]) -> str:
         return f"{where}, no strategy can be ranked."
     estimates = [e for b in budgets if (e := contest.standings[leader, b].estimate)]
     reached = [_percent(estimates[k].mean) for k in dict.fromkeys((0, len(estimates) - 1))]
-    ranked = [e.label for e in contest.ranked if _ranked(contest, e.label, budgets[0])]
     score = f"{METRICS[contest.metric]} ({' to '.join(dict.fromkeys(reached))})"
-    if len(ranked) == 1:
+    if _alone(contest, budgets[0]):
         return f"{where}, {leader} is the only strategy with a rank: {score}."
     text = f"{where}, {leader} has the highest {score}"
     n = estimates[0].n
@@ -212,6 +213,10 @@ def _winner(contest: Contest, leader: str | None, budgets: list[int]) -> str:
     if not others:
         return f"{text}, significantly above every other strategy."
     return f"{text}; with {n} seeds {_counted(others)} may be as good or better."
+
+
+def _alone(contest: Contest, budget: int) -> bool:
+    return sum(_ranked(contest, e.label, budget) for e in contest.ranked) == 1
 
 
 def _ranked(contest: Contest, label: str, budget: int) -> bool:

@@ -13,7 +13,7 @@ def matrix(rows: Any, caption: str) -> Markup:
     """Return one run's matrix.
 
     Args:
-        rows: experience and group (from 0), accuracy, each pair once.
+        rows: experience and group (from 1), accuracy, each pair once.
         caption: whose it is.
     """
     found = {
@@ -21,12 +21,12 @@ def matrix(rows: Any, caption: str) -> Markup:
         for k, j, a in zip(rows["experience"], rows["group"], rows["accuracy"], strict=True)
         if a == a
     }
-    last = max((k for k, _ in found), default=-1)
-    step = -(-(last + 1) // MOST) or 1
-    places = list(range(last, -1, -step))[::-1]
+    last = max((k for k, _ in found), default=0)
+    step = -(-last // MOST) or 1
+    places = list(range(last, 0, -step))[::-1]
     left_out = f"; every {step}th experience" if step > 1 else ""
-    head = tag("tr", tag("th", "after", scope="col"), *(tag("th", j + 1, scope="col") for j in places))
-    body = [tag("tr", tag("th", k + 1, scope="row"), *(_cell(found.get((k, j))) for j in places)) for k in places]
+    head = tag("tr", tag("th", "after", scope="col"), *(tag("th", j, scope="col") for j in places))
+    body = [tag("tr", tag("th", k, scope="row"), *(_cell(found.get((k, j))) for j in places)) for k in places]
     return tag(
         "div",
         tag(

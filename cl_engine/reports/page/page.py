@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cl_engine.reports.page import answer, making, sections
 from cl_engine.reports.page.contest import METRICS, Contest, Entrant, contests
 from cl_engine.reports.page.markup import Markup, join, json_block, tag
 from cl_engine.reports.page.palette import FAMILIES, Look, looks, style
 from cl_engine.reports.page.tables import pair_data
+from cl_engine.reports.results import LINES, Found, Per, Results
 from cl_engine.reports.text import size
 from cl_engine.strategies import KINDS
 
@@ -27,17 +30,13 @@ class Page:
 
     Attributes:
         title: its heading.
-        runs: one row a cell: cell, run, strategy, family, label, seed, policy, budget_bytes, status, metrics,
-            bytes, seconds, fingerprint, versions.
-        experiences: one row a cell and experience (from 0): accuracy, held_bytes, paper_bytes, peak,
-            ``held.<kind>``.
-        curves: one row a cell and evaluation: samples, accuracy.
-        matrices: one row a cell, experience and group (from 0): accuracy.
+        runs: the frame of runs, as :func:`load_results` gives it; the others are those of their parts.
+        experiences: ``per="experience"``.
+        curves: ``per="curve"``.
+        matrices: ``per="matrix"``.
         results: the raw result of each finished run, by the frame's ``run``; config, stream, environment and notes
             are read.
-        reasons: why a cell failed, did not finish or is impossible, by the frame's ``cell``.
         left_out: what a folder holds that is no cell: what it is (damaged, foreign, ...), which, why.
-        streams: Vega-Lite pictures of streams by fingerprint, as ``preview.chart_of`` gives them; may be empty.
         links: from a run to its folder, relative to the page.
         command: how the sweep or the report was called.
         tested: samples in the test set, where all runs share it.
@@ -49,9 +48,7 @@ class Page:
     curves: Any
     matrices: Any
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    reasons: Mapping[int, str] = field(default_factory=dict)
     left_out: Sequence[tuple[str, str, str]] = ()
-    streams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     tested: int | None = None
@@ -64,6 +61,31 @@ def write_page(page: Page, path: Path) -> int:
     beside.write_bytes(text)
     beside.replace(path)
     return len(text)
+
+
+def page_of(found: Results, title: str, beside: Path, command: str = "") -> Page:
+    """Return the page of what was read from folders.
+
+    Args:
+        found: the runs, see :func:`cl_engine.reports.results.read_results`.
+        title: heading of the page.
+        beside: the folder that the page goes to; links to runs are relative to it.
+        command: how the report was called.
+    """
+    runs, experiences, curves, matrices = (found.frame(per) for per in get_args(Per))
+    done = [run for run in found.runs if run.result is not None]
+    return Page(
+        title,
+        runs,
+        experiences,
+        curves,
+        matrices,
+        {run.run: run.result for run in done if run.result is not None},
+        [("left out", str(path), why) for path, why in found.left_out],
+        {run.run: os.path.relpath(run.path, beside) for run in done},
+        command,
+        _tested(done),
+    )
 
 
 def html_of(page: Page) -> str:
@@ -96,9 +118,9 @@ def html_of(page: Page) -> str:
             sections.over_experiences(shown),
             sections.matrices(shown),
             sections.ledgers(shown),
-            sections.streams(page.results, page.streams),
+            sections.streams(page.results),
             sections.cells(shown, page.links),
-            sections.left_out([*not_done(page.runs, page.reasons), *page.left_out]),
+            sections.left_out([*not_done(page.runs), *page.left_out]),
             _making(page),
         ),
         _data(page, found, look),
@@ -124,15 +146,30 @@ def entrants_of(runs: Any) -> list[Entrant]:
     return sorted(found, key=order)
 
 
-def not_done(runs: Any, reasons: Mapping[int, str]) -> list[tuple[str, str, str]]:
-    """Return each cell without a result: its status, which it is, and why."""
+def not_done(runs: Any) -> list[tuple[str, str, str]]:
+    """Return the cells without a result, those that differ in the seed alone as one: status, which, and why."""
+    rows = runs[runs["status"] != "done"].fillna({"budget_bytes": 0})
     found = []
-    for row in runs[runs["status"] != "done"].to_dict("records"):
-        budget = row["budget_bytes"]
-        limit = f", {size(budget)}" if budget == budget else ""
-        which = f"{row['label']}{limit}, seed {row['seed']}, policy {row['policy']}"
-        found.append((str(row["status"]), which, reasons.get(row["cell"], "no reason was recorded")))
+    for key, own in rows.groupby(["status", "label", "budget_bytes", "policy", "why"], sort=False, dropna=False):
+        status, label, budget, policy, why = key
+        limit = f", {size(budget)}" if budget else ""
+        seeds = ", ".join(str(seed) for seed in own["seed"])
+        which = f"{label}{limit}, policy {policy}: {'seed' if len(own) == 1 else 'seeds'} {seeds}"
+        found.append((str(status), which, str(why)))
     return found
+
+
+def _tested(done: Sequence[Found]) -> int | None:
+    """Return the samples that accuracy was measured on at the end, where it is one number for all streams."""
+    streams = {run.result["stream"]["fingerprint"]: run for run in done if run.result is not None}
+    found = set()
+    for run in streams.values():
+        try:
+            *_, last = (run.path / LINES).read_text(encoding="utf-8").splitlines()
+            found.add(sum(json.loads(last)["tested"][0]))
+        except (OSError, ValueError, KeyError, IndexError, TypeError):
+            return None
+    return found.pop() if len(found) == 1 else None
 
 
 def _title(page: Page, found: Sequence[Contest]) -> Markup:
@@ -244,9 +281,7 @@ def _data(page: Page, found: Sequence[Contest], look: Mapping[str, Look]) -> Mar
     }
     raw = {"schema": 1, "runs": making.records(page.runs)}
     if len(page.runs) <= FULL_DATA and len(page.experiences):
-        columns = [
-            c for c in ("cell", "experience", "accuracy", "held_bytes", "paper_bytes") if c in page.experiences
-        ]
+        columns = ["run", "experience", "accuracy", "held_bytes", "paper_bytes"]
         raw["experiences"] = making.records(page.experiences[columns])
     return join(json_block(view, id="page-data"), json_block(raw, id="results"))
 

@@ -18,12 +18,14 @@ from cl_engine.reports.page.charts import ledger as ledger_charts
 from cl_engine.reports.page.charts.drawing import svg
 from cl_engine.reports.page.charts.over_time import over_time
 from cl_engine.reports.page.charts.pareto import pareto as pareto_chart
+from cl_engine.reports.page.charts.stream import stream as stream_chart
 from cl_engine.reports.page.contest import METRICS, REFERENCES, Contest
 from cl_engine.reports.page.markup import Markup, join, table, tag
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
 from cl_engine.statistics import Point, pareto
 
+STREAMS = 4  # streams that are drawn; all but the first are folded
 LEDGERS = 20  # strategies whose ledger is drawn; in a crowd those that may be the best come first
 
 
@@ -154,8 +156,8 @@ def over_experiences(shown: Shown) -> Markup | None:
     """Return accuracy after each experience, and over samples where a stream was evaluated more often."""
     if not len(shown.experiences):
         return None
-    frame = _with_cells(shown, shown.experiences).assign(after=lambda f: _from_one(f["experience"]))
-    parts = _lines_by_budget(shown, frame, "after", "experience")
+    frame = _with_cells(shown, shown.experiences)
+    parts = _lines_by_budget(shown, frame, "experience", "experience")
     curve = _with_cells(shown, shown.curves) if len(shown.curves) else shown.curves
     online = len(curve) > len(frame)
     samples = _lines_by_budget(shown, curve, "samples", "samples delivered") if online else []
@@ -173,18 +175,16 @@ def matrices(shown: Shown) -> Markup | None:
     if not len(shown.matrices):
         return None
     done = shown.runs[shown.runs["status"] == "done"].sort_values("seed")
-    by_cell = dict(tuple(shown.matrices.groupby("cell")))
+    by_run = dict(tuple(shown.matrices.groupby("run")))
     parts: list[Markup] = []
     for (policy, budget), rows in _by_policy_and_budget(done):
         blocks = []
         for label, i in shown.places.items():
             own = rows[rows["label"] == label]
-            if not len(own) or own.iloc[0]["cell"] not in by_cell:
+            if not len(own) or own.iloc[0]["run"] not in by_run:
                 continue
             first = own.iloc[0]
-            found = by_cell[first["cell"]]
-            start = int(found["experience"].min())
-            found = found.assign(experience=found["experience"] - start, group=found["group"] - start)
+            found = by_run[first["run"]]
             title = f"{label}, seed {int(first['seed'])}"
             blocks.append(tag("div", matrix_tables.matrix(found, title), class_="strategy", data_s=i))
         if blocks:
@@ -205,17 +205,21 @@ def ledgers(shown: Shown) -> Markup | None:
     if not len(shown.experiences):
         return None
     kinds = ledger_charts.kinds_of(shown.experiences)
-    frame = _with_cells(shown, shown.experiences).assign(experience=lambda f: _from_one(f["experience"]))
+    frame = _with_cells(shown, shown.experiences)
     columns = [f"held.{kind}" for kind in kinds]
-    means = frame.groupby(["policy", "label", "budget", "experience"], sort=False)[[*columns, "peak"]].mean()
+    means = (
+        frame.groupby(["policy", "label", "budget", "experience"], sort=False)[[*columns, "peak"]]
+        .mean()
+        .reset_index()
+    )
     parts = []
     for policy in shown.policies:
         strong = shown.strong(policy)
         drawings: list[Markup] = []
         for label in [label for label in shown.looks if label in strong][:LEDGERS]:
-            if (policy, label) not in means.index.droplevel([2, 3]):
+            rows = means[(means["policy"] == policy) & (means["label"] == label)]
+            if not len(rows):
                 continue
-            rows = means.loc[policy, label].reset_index()
             budgets = sorted(int(b) for b in rows["budget"].unique())
             words = f"Bytes held by {label} after each experience, policy {policy}"
             title = f"{label}, policy {policy}" if len(shown.policies) > 1 else label
@@ -236,10 +240,10 @@ def ledgers(shown: Shown) -> Markup | None:
     )
 
 
-def streams(results: Mapping[str, Mapping[str, Any]], pictures: Mapping[str, Mapping[str, Any]]) -> Markup | None:
-    """Return each stream once: its picture where there is one, else what is known of it."""
+def streams(results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
+    """Return each stream once, by its fingerprint."""
     known = {str(r["stream"]["fingerprint"]): r["stream"] for r in results.values()}
-    parts = []
+    parts: list[Markup] = []
     for fingerprint, stream in known.items():
         experiences = stream["experiences"]
         counts = [int(e["samples"]) for e in experiences]
@@ -251,13 +255,20 @@ def streams(results: Mapping[str, Mapping[str, Any]], pictures: Mapping[str, Map
         notes = [tag("p", f"Note: {note}", class_="note") for note in stream.get("notes", ())]
         code = tag("p", "Fingerprint ", tag("code", fingerprint), class_="note")
         picture = None
-        if fingerprint in pictures:
-            plain = {key: value for key, value in pictures[fingerprint].items() if key not in ("config", "title")}
-            drawn = svg(plain, f"Classes by experiences of the stream {fingerprint[:12]}")
-            picture = tag("div", _figure("Samples of each class in each experience.", drawn), class_="picture")
+        if len(parts) < STREAMS:
+            drawn = svg(
+                stream_chart(experiences), f"Chart: classes and samples by experience, stream {fingerprint[:12]}"
+            )
+            picture = _figure(
+                "Samples of each experience, and the classes they come from; dark: for the first time.", drawn
+            )
         parts.append(tag("div", tag("p", facts), code, *notes, picture))
-    if len(parts) > 3:
-        more = tag("details", tag("summary", f"{len(parts) - 1} more streams"), *parts[1:])
+    if len(parts) > 1:
+        more = tag(
+            "details",
+            tag("summary", f"{len(parts) - 1} more {'stream' if len(parts) == 2 else 'streams'}"),
+            *parts[1:],
+        )
         parts = [parts[0], more]
     return _section("stream", "The stream", *parts) if parts else None
 
@@ -280,10 +291,7 @@ def left_out(items: Sequence[tuple[str, str, str]]) -> Markup:
     folded: dict[tuple[str, str], list[str]] = {}
     for kind, which, why in items:
         folded.setdefault((kind, why), []).append(which)
-    rows = [
-        (kind, which[0] if len(which) == 1 else f"{len(which)} cells: {', '.join(which)}", why)
-        for (kind, why), which in folded.items()
-    ]
+    rows = [(kind, "; ".join(which), why) for (kind, why), which in folded.items()]
     content = tables.lines(rows) if rows else tag("p", "Nothing: every cell of the sweep is in the comparison.")
     return _section("left-out", "Failed, impossible, left out", content)
 
@@ -370,14 +378,10 @@ def _paretos(shown: Shown, contest: Contest) -> list[Markup]:
 
 def _with_cells(shown: Shown, frame: Any) -> Any:
     """Return a frame of parts with label, policy and budget (0 for none) of the run of each row."""
-    keys = shown.runs[["cell", "label", "policy", "budget_bytes", "seed"]]
+    keys = shown.runs[["run", "label", "policy", "budget_bytes", "seed"]]
     keys = keys.assign(budget=keys["budget_bytes"].fillna(0).astype("int64"))
     own = frame.drop(columns=[c for c in ("label", "policy", "budget_bytes", "budget", "seed") if c in frame])
-    return own.merge(keys.drop(columns="budget_bytes"), on="cell")
-
-
-def _from_one(experience: Any) -> Any:
-    return experience - experience.min() + 1
+    return own.merge(keys.drop(columns="budget_bytes"), on="run")
 
 
 def _by_policy_and_budget(runs: Any) -> Iterable[tuple[tuple[str, int], Any]]:
@@ -413,7 +417,7 @@ def _lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> list[M
 
 
 def _ledger_table(shown: Shown, frame: Any, columns: Sequence[str]) -> Markup:
-    last = frame.sort_values("experience").groupby("cell").tail(1)
+    last = frame.sort_values("experience").groupby("run").tail(1)
     means = last.groupby(["policy", "label", "budget"], sort=False)[list(columns)].mean().fillna(0)
     peaks = frame.groupby(["policy", "label", "budget"], sort=False)["peak"].max()
     rows: list[list[object]] = []

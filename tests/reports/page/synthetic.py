@@ -25,8 +25,8 @@ def run_row(cell, label, seed, policy, budget, accuracy, status="done", strategy
     row = {
         "cell": cell, "run": f"digits-{cell!s:0>12}", "name": "digits", "strategy": strategy,
         "family": family or FAMILIES.get(strategy, "expansion"), "label": label, "seed": seed, "policy": policy,
-        "budget_bytes": budget if budget else np.nan, "status": status, "n_experiences": 5,
-        "average_accuracy": accuracy, "last_accuracy": accuracy - 0.08, "forgetting": 0.11, "tested": 360,
+        "budget_bytes": budget if budget else np.nan, "status": status, "why": "" if status == "done" else "it broke", "n_experiences": 5,
+        "average_accuracy": accuracy, "last_accuracy": accuracy - 0.08, "forgetting": 0.11,
         "max_held_bytes": held, "mean_held_bytes": held * 0.9, "end_held_bytes": held,
         "paper_bytes": held * (0.5 if policy == "full" else 1.0), "training_peak_bytes": held * 1.7,
         "seconds_learn": 1.25, "seconds_predict": 0.11, "seconds_total": 1.4, "fingerprint": "f" * 64,
@@ -52,7 +52,7 @@ def frames_of(rows, experiences=5):
             held = row["max_held_bytes"] * (0.5 + 0.5 * (k + 1) / experiences)
             per.append(
                 {key: row[key] for key in ("cell", "run", "label", "strategy", "seed", "policy", "budget_bytes")}
-                | {"experience": k, "samples": 280, "classes_seen": 2 * (k + 1), "accuracy": seen}
+                | {"experience": k + 1, "samples": 280 * (k + 1), "classes_seen": 2 * (k + 1), "accuracy": seen}
                 | {"held_bytes": held, "paper_bytes": held / 2, "peak": held * 0.7}
                 | {"held.parameters": held * 0.4, "held.exemplars": held * 0.5, "held.labels": held * 0.1}
             )
@@ -62,8 +62,8 @@ def frames_of(rows, experiences=5):
                     {
                         "cell": row["cell"],
                         "run": row["run"],
-                        "experience": k,
-                        "group": j,
+                        "experience": k + 1,
+                        "group": j + 1,
                         "accuracy": max(0.0, seen - 0.03 * (k - j)),
                     }
                 )

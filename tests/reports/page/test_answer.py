@@ -54,13 +54,35 @@ def test_of_many_that_may_be_as_good_three_are_named_and_the_rest_counted():
     assert " and 3 more may be as good or better." in sentences[0]
 
 
-def test_budgets_with_one_leader_and_one_set_are_one_sentence():
+def test_the_leaders_of_the_oracle_are_named_budget_by_budget():
     sentences, _ = answer_of(oracle_rows())
     assert "From 512 KiB to 1 MiB, memo has the highest average accuracy (67.4 % to 72.8 %)" in " ".join(
         sentences
     ) or "Within 512 KiB, memo has the highest" in " ".join(sentences)
     assert sentences[0] == (
         "Within 128 KiB, g-acil has the highest average accuracy (60.0 %), significantly above every other strategy."
+    )
+
+
+def test_budgets_with_one_leader_and_one_set_are_one_sentence():
+    table = {"memo": [[0.8, 0.9], [0.81, 0.91], [0.8, 0.91]], "icarl": [[0.5, 0.6], [0.52, 0.6], [0.5, 0.62]]}
+    sentences, _ = answer_of(rows_of(table, [64 * KIB, 128 * KIB]))
+    assert sentences[0] == (
+        "From 64 KiB to 128 KiB, memo has the highest average accuracy (80.3 % to 90.7 %), "
+        "significantly above every other strategy."
+    )
+
+
+def test_a_strategy_alone_in_a_budget_beats_nobody():
+    table = {"memo": [[0.8, 0.9], [0.81, 0.91], [0.8, 0.91]], "icarl": [[0.5, 0.6], [0.52, 0.6], [0.5, 0.62]]}
+    rows = rows_of(table, [64 * KIB, 128 * KIB])
+    for row in rows:
+        if row["label"] == "icarl" and row["budget_bytes"] == 64 * KIB:
+            row["status"] = "impossible"
+    sentences, _ = answer_of(rows)
+    assert sentences[0] == "Within 64 KiB, memo is the only strategy with a rank: average accuracy (80.3 %)."
+    assert sentences[1].startswith(
+        "Within 128 KiB, memo has the highest average accuracy (90.7 %), significantly above"
     )
 
 
