@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -21,6 +21,19 @@ from cl_engine.strategies import KINDS
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 TIMES = " \u00d7 "
+RESULT_COLUMNS = (
+    *METRICS,
+    "forgetting",
+    "max_held_bytes",
+    "paper_bytes",
+    "training_peak_bytes",
+    "seconds_total",
+    "fingerprint",
+    "threads",
+    "device",
+    "cl_engine",
+    "torch",
+)
 FULL_DATA = 300  # cells up to which the accuracies of every experience go into the page's own data
 
 
@@ -72,6 +85,9 @@ def page_of(found: Results, title: str, beside: Path, command: str = "") -> Page
         beside: the folder that the page goes to; links to runs are relative to it.
         command: how the report was called.
     """
+    once = {run.run: run for run in reversed(found.runs)}
+    twice = [run for run in found.runs if once[run.run] is not run]
+    found = Results(found.folders, [run for run in found.runs if once[run.run] is run], found.left_out)
     runs, experiences, curves, matrices = (found.frame(per) for per in get_args(Per))
     done = [run for run in found.runs if run.result is not None]
     return Page(
@@ -81,7 +97,10 @@ def page_of(found: Results, title: str, beside: Path, command: str = "") -> Page
         curves,
         matrices,
         {run.run: run.result for run in done if run.result is not None},
-        [("left out", str(path), why) for path, why in found.left_out],
+        [
+            *(("left out", str(path), why) for path, why in found.left_out),
+            *(("left out", str(run.path), "another folder has the same run") for run in twice),
+        ],
         {run.run: os.path.relpath(run.path, beside) for run in done},
         command,
         _tested(done),
@@ -90,6 +109,8 @@ def page_of(found: Results, title: str, beside: Path, command: str = "") -> Page
 
 def html_of(page: Page) -> str:
     """Return the page as text."""
+    lacking = [column for column in RESULT_COLUMNS if column not in page.runs]  # where no run has a result
+    page = replace(page, runs=page.runs.reindex(columns=[*page.runs.columns, *lacking]))
     entrants = entrants_of(page.runs)
     found = contests(page.runs, entrants)
     look = looks([(e.label, e.strategy, e.family) for e in entrants])
@@ -279,7 +300,9 @@ def _data(page: Page, found: Sequence[Contest], look: Mapping[str, Look]) -> Mar
         "pairs": pairs,
         "verdicts": verdicts,
     }
-    raw = {"schema": 1, "runs": making.records(page.runs)}
+    raw: dict[str, Any] = {"schema": 1}
+    if len(page.runs) <= sections.CELLS:
+        raw["runs"] = making.records(page.runs)
     if len(page.runs) <= FULL_DATA and len(page.experiences):
         columns = ["run", "experience", "accuracy", "held_bytes", "paper_bytes"]
         raw["experiences"] = making.records(page.experiences[columns])

@@ -25,6 +25,7 @@ from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
 from cl_engine.statistics import Point, pareto
 
+CELLS = 2_000  # rows that a page carries
 STREAMS = 4  # streams that are drawn; all but the first are folded
 LEDGERS = 20  # strategies whose ledger is drawn; in a crowd those that may be the best come first
 
@@ -98,7 +99,8 @@ def rankings(shown: Shown) -> Markup:
     for metric in METRICS:
         own = [c for c in shown.contests if c.metric == metric]
         for other in own[1:]:
-            sentences = [tag("p", text) for text in policy_words(own[0], other)]
+            name = tag("b", f"{METRICS[metric].capitalize()}. ")
+            sentences = [tag("p", None if k else name, text) for k, text in enumerate(policy_words(own[0], other))]
             notes.append(tag("div", *sentences, class_="changes", data_metric=metric) if sentences else None)
     sides = [_of(c, tables.ranking(c, shown.places)) for c in shown.contests]
     return _section("ranking", "Ranking within each budget", *notes, _sides(sides, "rankings"))
@@ -274,7 +276,12 @@ def streams(results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
 
 
 def cells(shown: Shown, links: Mapping[str, str]) -> Markup:
-    """Return every cell."""
+    """Return every cell, as far as a page can carry them."""
+    if len(shown.runs) > CELLS:
+        note = (
+            f"{len(shown.runs):,} cells are more than the {CELLS:,} that a page carries; an export to CSV has them."
+        )
+        return _section("all-cells", "All cells", tag("p", note), kind="screen")
     find = tag(
         "p",
         tag("label", "Only rows with all of these words: ", tag("input", type="search", id="filter", size=28)),
@@ -361,7 +368,7 @@ def _paretos(shown: Shown, contest: Contest) -> list[Markup]:
         points = {
             key: Point(standing.held[policy], standing.seeds)
             for key, standing in contest.standings.items()
-            if standing.seeds and standing.held[policy] > 0
+            if standing.seeds and standing.held[policy] >= 0
             and shown.looks[key[0]].family != REFERENCES
         }  # fmt: skip
         if not points:

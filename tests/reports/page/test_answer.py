@@ -56,9 +56,10 @@ def test_of_many_that_may_be_as_good_three_are_named_and_the_rest_counted():
 
 def test_the_leaders_of_the_oracle_are_named_budget_by_budget():
     sentences, _ = answer_of(oracle_rows())
-    assert "From 512 KiB to 1 MiB, memo has the highest average accuracy (67.4 % to 72.8 %)" in " ".join(
-        sentences
-    ) or "Within 512 KiB, memo has the highest" in " ".join(sentences)
+    last = (
+        "Within 1 MiB, der has the highest average accuracy (73.0 %); with 5 seeds memo may be as good or better."
+    )
+    assert last in sentences
     assert sentences[0] == (
         "Within 128 KiB, g-acil has the highest average accuracy (60.0 %), significantly above every other strategy."
     )

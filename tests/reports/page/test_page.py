@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import cl_engine
 from cl_engine.reports.page import Page, write_page
+from cl_engine.reports.page import page_of as page_of_results
 from cl_engine.reports.page.page import html_of
 from tests.reports.page import synthetic
 
@@ -202,6 +204,46 @@ def test_without_a_policy_axis_the_other_policy_is_a_view_without_ranking():
     assert len(read.tables["ranking"]) == 2  # one policy, two metrics
     labels = [a.get("aria-label", "") for tag, a in read.tags if tag == "svg"]
     assert any("counted as paper" in label and "no ranking here" in label for label in labels)
+
+
+def test_a_method_that_holds_nothing_by_a_policy_is_in_its_view():
+    rows = synthetic.oracle_rows(("paper",), seeds=3)
+    for row in rows:
+        if row["label"] == "g-acil":
+            row["paper_bytes"] = 0.0
+    labels = [a.get("aria-label", "") for _, a in Reader(html_of(page_of(rows))).tags]
+    assert any(
+        label.startswith("g-acil") and "held at most 0 B (paper) · on the front" in label for label in labels
+    )
+
+
+SCENARIO = {
+    "name": "tiny",
+    "data": {"kind": "gaussian", "classes": 4, "features": 8, "samples_per_class": 20},
+    "stream": {"step": 2},
+    "strategy": "ncm",
+    "training": {"epochs": 1},
+    "sweep": {"strategy": ["ncm", {"kind": "replay", "total": 4}], "memory.budget": ["1 KiB", "1 MiB"], "seeds": 2},
+}
+
+
+def test_a_page_of_real_runs_has_their_numbers_and_leads_to_their_folders(tmp_path):
+    results = cl_engine.sweep(SCENARIO, out=tmp_path / "sweeps", workers=0)
+    read = Reader(html_of(page_of_results(results, "Tiny", tmp_path)))
+    runs = results.frame()
+    (table,) = read.tables["all-cells"]
+    for row, shown in zip(runs.to_dict("records"), table[1:], strict=True):
+        assert shown[4][0] == (f"{row['average_accuracy'] * 100:.1f}" if row["status"] == "done" else "\u2013")
+    links = [a["href"] for tag, a in read.tags if tag == "a" and not a["href"].startswith("#")]
+    assert len(links) == (runs["status"] == "done").sum() == 6
+    assert all((tmp_path / link / "result.json").exists() for link in links)
+    assert any("holds at least" in row[2][0] for row in read.tables["left-out"][0])
+
+
+def test_a_page_of_runs_of_which_none_finished_says_so(tmp_path):
+    scenario = SCENARIO | {"sweep": {"strategy": [{"kind": "replay", "total": 4}], "memory.budget": ["1 KiB"]}}
+    results = cl_engine.sweep(scenario, out=tmp_path, workers=0)
+    assert "no strategy can be ranked" in html_of(page_of_results(results, "Tiny", tmp_path))
 
 
 def test_every_point_of_a_chart_has_words(read):

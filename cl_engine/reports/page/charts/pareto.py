@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from cl_engine.reports.page.charts.curves import WIDE, words
-from cl_engine.reports.page.charts.drawing import OWN_FILL, ROOM, Spec, byte_axis, percent_axis, scales
+from cl_engine.reports.page.charts.drawing import OWN_FILL, ROOM, Spec, byte_axis, percent_axis, scales, short
 from cl_engine.reports.page.contest import METRICS, Contest
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
@@ -30,15 +30,17 @@ def pareto(
     """
     place = {label: i for i, label in enumerate(looks)}
     points: list[Spec] = []
+    amounts = [s.held[counted] for key, s in contest.standings.items() if key in marks]
+    least = min((held for held in amounts if held > 0), default=2.0) / 2  # where nothing stands on a log axis
     for (label, budget), standing in contest.standings.items():
         held = standing.held.get(counted, math.nan)
-        if standing.estimate is None or not held > 0 or (label, budget) not in marks:
+        if standing.estimate is None or (label, budget) not in marks:
             continue
         mark = marks[label, budget]
         points.append(
             {
                 "i": place[label],
-                "x": math.log2(held),
+                "x": math.log2(max(held, least)),
                 "y": round(100 * standing.estimate.mean, 3),
                 "mark": mark,
                 "words": words(label, budget, standing, contest.metric)
@@ -47,6 +49,10 @@ def pareto(
             }
         )
     x = byte_axis([2 ** p["x"] for p in points], f"held at most, counted as {counted}", width=plot[0])
+    if 0 in amounts:
+        axis = x["axis"]
+        axis["values"] = [math.log2(least), *(v for v in axis["values"] if v > math.log2(least) + 0.3)]
+        axis["labelExpr"] = f"datum.value < {math.log2(least) + 0.1} ? '0 B' : ({axis['labelExpr']})"
     y = percent_axis([p["y"] for p in points], f"{METRICS[contest.metric]}, %")
     look = scales(looks)
     front = sorted((p for p in points if p["mark"] == "front"), key=lambda p: p["x"])
@@ -76,7 +82,8 @@ def pareto(
                 },
             }
         )
-    names = [{**p, "label": " ".join(list(looks)[p["i"]].split())} for p in front]
+    ends = {(p["i"], p["x"], p["y"]): p for p in front}  # one that needs no more within larger budgets has one name
+    names = [{**p, "label": short(list(looks)[p["i"]])} for p in ends.values()]
     layers.append(
         {
             "data": {"values": names},
