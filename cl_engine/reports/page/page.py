@@ -198,7 +198,7 @@ def _title(page: Page, found: Sequence[Contest]) -> Markup:
     budgets = sorted({int(b) for b in runs["budget_bytes"].dropna()})
     counts = runs["status"].value_counts()
     states = ", ".join(
-        f"{counts[status]} {word}"
+        f"{counts[status]:,} {word}"
         for status, word in (("done", "done"), ("failed", "failed"), ("unfinished", "unfinished"),
                              ("impossible", "impossible"))
         if status in counts

@@ -79,7 +79,7 @@ def looks(strategies: Sequence[tuple[str, str, str]]) -> dict[str, Look]:
             used.add(slot)
             turn, place = divmod(slot, 4)
             found[label] = Look(known, DASHES[(place + turn) % 4], MARKS[place], turn > 0)
-    return found
+    return {label: found[label] for label, _, _ in strategies}
 
 
 def _members(family: str) -> list[str]:

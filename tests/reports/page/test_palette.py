@@ -48,3 +48,8 @@ def test_no_two_strategies_look_alike_and_none_changes_with_the_company():
 def test_variants_of_a_strategy_differ():
     found = looks([("memo", "memo", "expansion"), ("memo jpeg", "memo", "expansion")])
     assert found["memo"] != found["memo jpeg"]
+
+
+def test_looks_keep_the_order_given():
+    names = [("memo jpeg", "memo", "expansion"), ("icarl", "icarl", "rehearsal"), ("memo", "memo", "expansion")]
+    assert [*looks(names)] == ["memo jpeg", "icarl", "memo"]

@@ -61,13 +61,6 @@ def svg(spec: Spec, words: str) -> Markup:
     return Markup(drawn.replace("<svg ", f'<svg role="group" aria-label="{escape(words)}" ', 1))
 
 
-def concrete(spec: Spec, colours: Mapping[str, str]) -> Spec:
-    """Return a specification with colours instead of the page's variables, for a figure on its own."""
-    text = json.dumps(spec)
-    found: Spec = json.loads(re.sub(r"var\(--(\w+)\)", lambda m: colours[m[1]], text))
-    return found
-
-
 def scales(looks: Mapping[str, Look]) -> dict[str, Spec]:
     """Return the encodings of a strategy's look, by channel; the field ``i`` is its position.
 
