@@ -1,0 +1,8 @@
+"""A sweep as one HTML page that opens anywhere: no network, no server, and no script needed to read it.
+
+:func:`page_of` takes what was read from folders of runs, :func:`write_page` writes the file.
+"""
+
+from cl_engine.reports.page.page import Page, page_of, write_page
+
+__all__ = ["Page", "page_of", "write_page"]

@@ -1,0 +1,149 @@
+"""Accuracy against the budget: means over seeds with their intervals, names at the ends of the lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from cl_engine.reports.page.charts.drawing import (
+    OWN_FILL,
+    ROOM,
+    Spec,
+    byte_axis,
+    moved_apart,
+    percent_axis,
+    scales,
+    short,
+)
+from cl_engine.reports.page.contest import METRICS, Contest, Standing
+from cl_engine.reports.page.palette import Look
+from cl_engine.reports.text import size
+
+WIDE, HALF, NARROW = (640, 380), (470, 340), (215, 300)  # pixels: alone, beside another, on a telephone
+LINE_HEIGHT = 13  # pixels of a name
+
+
+def curves(contest: Contest, looks: Mapping[str, Look], plot: tuple[int, int] = WIDE) -> Spec:
+    """Return the chart of one policy and one metric; ``looks`` gives order and look of all entrants."""
+    width, height = plot
+    strong = contest.emphasised()
+    place = {label: i for i, label in enumerate(looks)}
+    points, ends = [], []
+    for entrant in contest.entrants:
+        row = _row(contest, entrant.label)
+        loud = entrant.label in strong
+        for budget, standing in row:
+            if not loud and plot == NARROW:
+                continue  # no room for what cannot be the best
+            points.append(_point(entrant.label, place[entrant.label], budget, standing, contest.metric, loud))
+        if row and loud:
+            ends.append((entrant.label, row[-1][1].estimate.mean * 100 if row[-1][1].estimate else 0.0))
+    shown = [p for p in points if p["loud"]]
+    y = percent_axis([v for p in points for v in (p["low"], p["high"])], f"{METRICS[contest.metric]}, %")
+    low, high = y["scale"]["domain"]
+    gap = (high - low) * LINE_HEIGHT / height
+    heights = moved_apart([end for _, end in ends], gap, low, high)
+    names = [
+        {"i": place[label], "label": short(label), "y": h} for (label, _), h in zip(ends, heights, strict=True)
+    ]
+    x = byte_axis([b for b in contest.budgets if b], "budget", [b for b in contest.budgets if b], width)
+    look = scales(looks)
+    lines = {"x": x, "y": y, "stroke": look["line"], "strokeDash": look["dash"], "detail": {"field": "i"}}
+    return {
+        "width": width,
+        "height": height,
+        "padding": ROOM,
+        "resolve": OWN_FILL,
+        "layer": [
+            {
+                "data": {"values": [p for p in shown if p["n"] > 1]},
+                "mark": {"type": "area", "opacity": 0.13, "aria": False},
+                "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "fill": look["line"]},
+            },
+            {
+                "data": {"values": [p for p in points if not p["loud"]]},
+                "mark": {"type": "line", "strokeWidth": 1, "opacity": 0.35, "aria": False},
+                "encoding": lines,
+            },
+            {
+                "data": {"values": shown},
+                "mark": {"type": "line", "strokeWidth": 2, "aria": False},
+                "encoding": lines,
+            },
+            {
+                "data": {"values": points},
+                "mark": {"type": "point", "size": 42, "strokeWidth": 1.5, "opacity": 1},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "stroke": look["line"],
+                    "fill": look["fill"],
+                    "shape": look["shape"],
+                    "size": {"condition": {"test": "datum.loud", "value": 42}, "value": 9},
+                    "opacity": {"condition": {"test": "datum.loud", "value": 1}, "value": 0.5},
+                    "description": {"field": "words"},
+                },
+            },
+            {
+                "data": {"values": names},
+                "mark": {"type": "text", "align": "left", "fontSize": 11, "aria": False, "clip": False},
+                "encoding": {
+                    "x": {"value": width + 18},
+                    "y": y,
+                    "text": {"field": "label"},
+                    "fill": look["text"],
+                },
+            },
+            {  # beside each name its swatch: the text's colour need not be the line's
+                "data": {"values": names},
+                "mark": {"type": "point", "size": 40, "strokeWidth": 1.5, "aria": False, "opacity": 1},
+                "encoding": {
+                    "x": {"value": width + 10},
+                    "y": y,
+                    "stroke": look["line"],
+                    "fill": look["fill"],
+                    "shape": look["shape"],
+                },
+            },
+        ],
+    }
+
+
+def _row(contest: Contest, label: str) -> list[tuple[int, Standing]]:
+    """Return an entrant's standings by budget; a reference without one is the same within all."""
+    free = contest.standings.get((label, 0))
+    row = [(budget, contest.standings.get((label, budget), free)) for budget in contest.budgets]
+    return [(budget, standing) for budget, standing in row if standing and standing.estimate]
+
+
+def _point(label: str, i: int, budget: int, standing: Standing, metric: str, loud: bool) -> Spec:
+    estimate = standing.estimate
+    assert estimate is not None
+    mean, low, high = (100 * v for v in (estimate.mean, estimate.low, estimate.high))
+    several = estimate.n > 1
+    return {
+        "i": i,
+        "x": math.log2(budget) if budget else 0.0,
+        "y": round(mean, 3),
+        "low": round(max(0.0, low), 3) if several else round(mean, 3),
+        "high": round(min(100.0, high), 3) if several else round(mean, 3),
+        "n": estimate.n,
+        "loud": loud,
+        "words": words(label, budget, standing, metric),
+    }
+
+
+def words(label: str, budget: int, standing: Standing, metric: str) -> str:
+    """Return what a point says under the pointer and to a screen reader."""
+    estimate, rank = standing.estimate, standing.rank
+    assert estimate is not None
+    where = size(budget) if budget else "no budget"
+    text = f"{' '.join(label.split())} · {where} · {METRICS[metric]} {estimate.mean * 100:.1f} %"
+    if estimate.n > 1:
+        text += f" ± {(estimate.high - estimate.mean) * 100:.1f} (95 %, {estimate.n} seeds)"
+    else:
+        text += " (one seed)"
+    if rank and rank.low:
+        text += f" · rank {rank.low}" + (f" to {rank.high}" if rank.high != rank.low else "")
+        text += ", may be the best" if rank.may_be_best else ""
+    return text + " · seeds " + ", ".join(f"{v * 100:.1f}" for v in standing.seeds.values())

@@ -1,0 +1,448 @@
+"""The sections of the page, each a heading with what belongs under it.
+
+What depends on metric, policy or budget carries it as ``data-...``; without a script everything is there to read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cl_engine.reports.page import matrices as matrix_tables
+from cl_engine.reports.page import tables, whole_range
+from cl_engine.reports.page.answer import policies as policy_words
+from cl_engine.reports.page.charts import curves as curve_charts
+from cl_engine.reports.page.charts import ledger as ledger_charts
+from cl_engine.reports.page.charts.drawing import svg
+from cl_engine.reports.page.charts.over_time import over_time
+from cl_engine.reports.page.charts.pareto import pareto as pareto_chart
+from cl_engine.reports.page.charts.stream import stream as stream_chart
+from cl_engine.reports.page.contest import METRICS, REFERENCES, Contest
+from cl_engine.reports.page.markup import Markup, join, table, tag
+from cl_engine.reports.page.palette import Look
+from cl_engine.reports.text import size
+from cl_engine.statistics import Point, pareto
+
+CELLS = 2_000  # rows that a page carries
+STREAMS = 4  # streams that are drawn; all but the first are folded
+LEDGERS = 20  # strategies whose ledger is drawn; in a crowd those that may be the best come first
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The frames, what was computed from them, and the look of every strategy by its label."""
+
+    runs: Any
+    experiences: Any
+    curves: Any
+    matrices: Any
+    contests: Sequence[Contest]
+    looks: Mapping[str, Look]
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Return the position of each label."""
+        return {label: i for i, label in enumerate(self.looks)}
+
+    @property
+    def plot(self) -> tuple[int, int]:
+        """Return the pixels of a chart: two policies stand beside each other."""
+        return curve_charts.WIDE if len(self.policies) == 1 else curve_charts.HALF
+
+    @property
+    def policies(self) -> list[str]:
+        """Return the policies that budgets were enforced under."""
+        return list(dict.fromkeys(c.policy for c in self.contests))
+
+    def strong(self, policy: str) -> set[str]:
+        """Return who is drawn at full strength under a policy, by either metric."""
+        return {label for c in self.contests if c.policy == policy for label in c.emphasised()}
+
+
+def curves(shown: Shown) -> Markup:
+    """Return the accuracy-memory curves, and the same points over the bytes held."""
+    sides = [_of(c, _curve(shown, c)) for c in shown.contests if c.budgets != [0]]
+    views = [_of(c, _sides(_paretos(shown, c))) for c in shown.contests]
+    both = bool(sides)
+    return _section(
+        "curves",
+        "Accuracy and memory",
+        tag(
+            "div",
+            tag("button", "by budget", type="button", value="budget"),
+            tag("button", "by bytes held (Pareto)", type="button", value="held"),
+            class_="tabs",
+        )
+        if both
+        else None,
+        tag("div", _sides(sides), data_view="budget" if both else None) if both else None,
+        tag(
+            "div",
+            tag("h3", "By bytes held"),
+            tag(
+                "p",
+                "Filled: on the front, nothing holds no more and is no worse. Open: nothing that holds as "
+                "little is significantly above. Small: beaten.",
+                class_="note",
+            ),
+            _sides(views),
+            data_view="held" if both else None,
+        ),
+    )
+
+
+def rankings(shown: Shown) -> Markup:
+    """Return the ranking within each budget, the policies side by side."""
+    notes = []
+    for metric in METRICS:
+        own = [c for c in shown.contests if c.metric == metric]
+        for other in own[1:]:
+            name = tag("b", f"{METRICS[metric].capitalize()}. ")
+            sentences = [tag("p", None if k else name, text) for k, text in enumerate(policy_words(own[0], other))]
+            notes.append(tag("div", *sentences, class_="changes", data_metric=metric) if sentences else None)
+    sides = [_of(c, tables.ranking(c, shown.places)) for c in shown.contests]
+    return _section("ranking", "Ranking within each budget", *notes, _sides(sides, "rankings"))
+
+
+def areas(shown: Shown) -> Markup | None:
+    """Return the areas under the curves, where there is more than one budget."""
+    sides = []
+    for contest in shown.contests:
+        if found := whole_range.areas_of(contest):
+            sides.append(_of(contest, tables.areas(found, contest, shown.places)))
+    return _section("areas", "Over the whole range", _sides(sides, "tables")) if sides else None
+
+
+def crossings(shown: Shown) -> Markup | None:
+    """Return where curves cross."""
+    sides = []
+    for contest in shown.contests:
+        if found := whole_range.crossings_of(contest):
+            sides.append(_of(contest, tables.crossings(found, contest, shown.places)))
+    return _section("crossings", "Crossing budgets", _sides(sides)) if sides else None
+
+
+def differences(shown: Shown) -> Markup | None:
+    """Return paired differences: to the leader of each budget, or to whom a reader picks."""
+    parts = []
+    for k, contest in enumerate(shown.contests):
+        static = []
+        for budget in contest.budgets:
+            leader = contest.leader(budget)
+            if leader and contest.pairs[budget]:
+                static.append(
+                    tag("div", tables.differences(contest, budget, leader, shown.places), data_budget=budget)
+                )
+        if static:
+            parts.append(
+                _of(
+                    contest,
+                    tag("div", *static, class_="static"),
+                    tag("div", class_="picked"),
+                    also="pairs",
+                    place=k,
+                )
+            )
+    if not parts:
+        return None
+    options = [tag("option", "the leader", value="")]
+    ranked = {e.label for c in shown.contests for e in c.ranked}
+    options += [tag("option", label, value=i) for label, i in shown.places.items() if label in ranked]
+    pick = tag("p", tag("label", "Compare with ", tag("select", *options, id="against")), class_="tool")
+    return _section("differences", "Paired differences", pick, _sides(parts))
+
+
+def over_experiences(shown: Shown) -> Markup | None:
+    """Return accuracy after each experience, and over samples where a stream was evaluated more often."""
+    if not len(shown.experiences):
+        return None
+    frame = _with_cells(shown, shown.experiences)
+    parts = _lines_by_budget(shown, frame, "experience", "experience")
+    curve = _with_cells(shown, shown.curves) if len(shown.curves) else shown.curves
+    online = len(curve) > len(frame)
+    samples = _lines_by_budget(shown, curve, "samples", "samples delivered") if online else []
+    return _section(
+        "experiences",
+        "While the stream goes on",
+        tag("p", "Mean over seeds of the accuracy on all classes seen so far.", class_="note"),
+        _sides(parts),
+        join(tag("h3", "Over samples"), _sides(samples)) if samples else None,
+    )
+
+
+def matrices(shown: Shown) -> Markup | None:
+    """Return the accuracy matrix of one run of each strategy, folded."""
+    if not len(shown.matrices):
+        return None
+    done = shown.runs[shown.runs["status"] == "done"].sort_values("seed")
+    by_run = dict(tuple(shown.matrices.groupby("run")))
+    parts: list[Markup] = []
+    for (policy, budget), rows in _by_policy_and_budget(done):
+        blocks = []
+        for label, i in shown.places.items():
+            own = rows[rows["label"] == label]
+            if not len(own) or own.iloc[0]["run"] not in by_run:
+                continue
+            first = own.iloc[0]
+            found = by_run[first["run"]]
+            title = f"{label}, seed {int(first['seed'])}"
+            blocks.append(tag("div", matrix_tables.matrix(found, title), class_="strategy", data_s=i))
+        if blocks:
+            grid = tag("div", *blocks, class_="grid")
+            title = f"{_budget(budget)}, policy {policy}" if len(shown.policies) > 1 else _budget(budget)
+            summary = tag("summary", f"Matrices: {title}")
+            parts.append(tag("details", summary, grid, data_policy=policy, data_budget=budget, class_="screen"))
+    note = "Percent after experience k (row) on the classes first seen in experience j (column); the first seed."
+    return (
+        _section("matrices", "Accuracy matrices", tag("p", note, class_="note"), *parts, kind="screen")
+        if parts
+        else None
+    )
+
+
+def ledgers(shown: Shown) -> Markup | None:
+    """Return what is held by kind after each experience, and beside it what existed only while training."""
+    if not len(shown.experiences):
+        return None
+    kinds = ledger_charts.kinds_of(shown.experiences)
+    frame = _with_cells(shown, shown.experiences)
+    columns = [f"held.{kind}" for kind in kinds]
+    means = (
+        frame.groupby(["policy", "label", "budget", "experience"], sort=False)[[*columns, "peak"]]
+        .mean()
+        .reset_index()
+    )
+    parts = []
+    for policy in shown.policies:
+        strong = shown.strong(policy)
+        drawings: list[Markup] = []
+        for label in [label for label in shown.looks if label in strong][:LEDGERS]:
+            rows = means[(means["policy"] == policy) & (means["label"] == label)]
+            if not len(rows):
+                continue
+            budgets = sorted(int(b) for b in rows["budget"].unique())
+            words = f"Bytes held by {label} after each experience, policy {policy}"
+            title = f"{label}, policy {policy}" if len(shown.policies) > 1 else label
+            figure = _figure(title, svg(ledger_charts.ledger(rows, budgets, kinds, label), words))
+            drawings.append(tag("div", figure, class_="strategy", data_s=shown.places[label]))
+        if drawings:
+            parts.append(tag("div", *drawings, data_policy=policy))
+    keys = [_key(f"var(--k{k % 8})", kind) for k, kind in enumerate(kinds)]
+    keys.append(_key("var(--peak)", "only while training (peak)"))
+    note = "Mean over seeds, after each experience; the dashed line is the budget."
+    return _section(
+        "ledger",
+        "What is held, by kind",
+        tag("p", note, class_="note"),
+        tag("div", *keys, class_="keys"),
+        _sides(parts),
+        _ledger_table(shown, frame, columns),
+    )
+
+
+def streams(results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
+    """Return each stream once, by its fingerprint."""
+    known = {str(r["stream"]["fingerprint"]): r["stream"] for r in results.values()}
+    parts: list[Markup] = []
+    for fingerprint, stream in known.items():
+        experiences = stream["experiences"]
+        counts = [int(e["samples"]) for e in experiences]
+        facts = (
+            f"{stream['kind']}: {sum(counts):,} samples in {len(counts)} experiences of {_range(counts)}, "
+            f"{len({c for e in experiences for c in e['new_classes']})} classes; "
+            f"{stream.get('dropped_samples', 0):,} samples never delivered."
+        )
+        notes = [tag("p", f"Note: {note}", class_="note") for note in stream.get("notes", ())]
+        code = tag("p", "Fingerprint ", tag("code", fingerprint), class_="note")
+        picture = None
+        if len(parts) < STREAMS:
+            drawn = svg(
+                stream_chart(experiences), f"Chart: classes and samples by experience, stream {fingerprint[:12]}"
+            )
+            picture = _figure(
+                "Samples of each experience, and the classes they come from; dark: for the first time.", drawn
+            )
+        parts.append(tag("div", tag("p", facts), code, *notes, picture))
+    if len(parts) > 1:
+        more = tag(
+            "details",
+            tag("summary", f"{len(parts) - 1} more {'stream' if len(parts) == 2 else 'streams'}"),
+            *parts[1:],
+        )
+        parts = [parts[0], more]
+    return _section("stream", "The stream", *parts) if parts else None
+
+
+def cells(shown: Shown, links: Mapping[str, str]) -> Markup:
+    """Return every cell, as far as a page can carry them."""
+    if len(shown.runs) > CELLS:
+        note = (
+            f"{len(shown.runs):,} cells are more than the {CELLS:,} that a page carries; an export to CSV has them."
+        )
+        return _section("all-cells", "All cells", tag("p", note), kind="screen")
+    find = tag(
+        "p",
+        tag("label", "Only rows with all of these words: ", tag("input", type="search", id="filter", size=28)),
+        " ",
+        tag("span", id="filtered", role="status"),
+        class_="tool",
+    )
+    whole = tag("div", find, tables.cells(shown.runs, links, shown.places), class_="screen")
+    return _section("all-cells", "All cells", whole, kind="screen")
+
+
+def left_out(items: Sequence[tuple[str, str, str]]) -> Markup:
+    """Return what is not in the comparison, equal reasons folded."""
+    folded: dict[tuple[str, str], list[str]] = {}
+    for kind, which, why in items:
+        folded.setdefault((kind, why), []).append(which)
+    rows = [(kind, "; ".join(which), why) for (kind, why), which in folded.items()]
+    content = tables.lines(rows) if rows else tag("p", "Nothing: every cell of the sweep is in the comparison.")
+    return _section("left-out", "Failed, impossible, left out", content)
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _section(name: str, title: str, *content: object, kind: str | None = None) -> Markup:
+    return tag("section", tag("h2", title), *content, id=name, class_=kind)
+
+
+def _of(contest: Contest, *content: object, also: str | None = None, place: int | None = None) -> Markup:
+    """Return what belongs to one policy and one metric."""
+    title = tag("h3", f"{METRICS[contest.metric].capitalize()}, policy {contest.policy}")
+    return tag(
+        "div",
+        title,
+        *content,
+        data_metric=contest.metric,
+        data_policy=contest.policy,
+        data_contest=place,
+        class_=also,
+    )
+
+
+def _sides(parts: Iterable[Markup], also: str = "") -> Markup:
+    return tag("div", *parts, class_=f"sides {also}".strip())
+
+
+def _figure(title: str, wide: Markup, narrow: Markup | None = None, fit: bool = False) -> Markup:
+    return tag(
+        "figure",
+        tag("figcaption", title),
+        tag("div", wide, class_="wrap wide"),
+        tag("div", narrow, class_="wrap narrow") if narrow else None,
+        tabindex="0",
+        class_="fit" if fit else None,
+    )
+
+
+def _key(colour: str, name: str) -> Markup:
+    return tag("span", tag("i", class_="sw", style=f"background:{colour}"), name)
+
+
+def _curve(shown: Shown, contest: Contest) -> Markup:
+    strong = len(contest.emphasised() & set(shown.looks))
+    crowd = "" if strong == len(shown.looks) else " Faint: cannot be the best within any budget."
+    n = len(contest.seeds)
+    band = f"Bands: 95 % t interval over {n} seeds." if n > 1 else "One seed: no interval."
+    title = f"{METRICS[contest.metric].capitalize()} within a budget counted as {contest.policy}. {band}{crowd}"
+    words = f"Chart: {METRICS[contest.metric]} over the budget, policy {contest.policy}; its numbers are below"
+    wide, narrow = (
+        svg(curve_charts.curves(contest, shown.looks, plot), words) for plot in (shown.plot, curve_charts.NARROW)
+    )
+    return _figure(title, wide, narrow, fit=True)
+
+
+def _paretos(shown: Shown, contest: Contest) -> list[Markup]:
+    """Return the view on the bytes of the contest's policy; without another policy's contest also on its bytes."""
+    counted = [contest.policy] if contest.policy in ("full", "paper") else ["full"]
+    if len(shown.policies) == 1:
+        counted += [name for name in ("full", "paper") if name not in counted]
+    found = []
+    for policy in counted:
+        points = {
+            key: Point(standing.held[policy], standing.seeds)
+            for key, standing in contest.standings.items()
+            if standing.seeds and standing.held[policy] >= 0
+            and shown.looks[key[0]].family != REFERENCES
+        }  # fmt: skip
+        if not points:
+            continue
+        marks = {key: {"front": "front", "may be": "open", "out": "out"}[m] for key, m in pareto(points).items()}
+        other = (
+            "" if policy == contest.policy else f"; budgets were enforced as {contest.policy}, so no ranking here"
+        )
+        title = f"{METRICS[contest.metric].capitalize()} over bytes held at most, counted as {policy}{other}."
+        drawn = svg(pareto_chart(contest, shown.looks, policy, marks, shown.plot), f"Chart: {title}")
+        found.append(_figure(title, drawn, fit=True))
+    return found
+
+
+def _with_cells(shown: Shown, frame: Any) -> Any:
+    """Return a frame of parts with label, policy and budget (0 for none) of the run of each row."""
+    keys = shown.runs[["run", "label", "policy", "budget_bytes", "seed"]]
+    keys = keys.assign(budget=keys["budget_bytes"].fillna(0).astype("int64"))
+    own = frame.drop(columns=[c for c in ("label", "policy", "budget_bytes", "budget", "seed") if c in frame])
+    return own.merge(keys.drop(columns="budget_bytes"), on="run")
+
+
+def _by_policy_and_budget(runs: Any) -> Iterable[tuple[tuple[str, int], Any]]:
+    frame = runs.assign(_budget=runs["budget_bytes"].fillna(0).astype("int64"))
+    for (policy, budget), rows in frame.groupby(["policy", "_budget"]):
+        yield (str(policy), int(budget)), rows
+
+
+def _lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> list[Markup]:
+    means = (
+        frame.dropna(subset=["accuracy"])
+        .groupby(["policy", "budget", "label", along], sort=False)["accuracy"]
+        .agg(["mean", "size"])
+        .reset_index()
+        .rename(columns={"mean": "accuracy", "size": "seeds"})
+    )
+    found = []
+    plot = (shown.plot[0], 250)
+    for policy in shown.policies:
+        for budget, rows in means[means["policy"] == policy].groupby("budget"):
+            name = f"{_budget(int(budget))}, policy {policy}"
+            words = f"Chart: accuracy by {title}, {name}"
+            drawn = svg(over_time(rows, shown.looks, shown.strong(policy), along, title, plot), words)
+            found.append(
+                tag(
+                    "div",
+                    _figure(f"By {title}, {name}.", drawn, fit=True),
+                    data_policy=policy,
+                    data_budget=int(budget),
+                )
+            )
+    return found
+
+
+def _ledger_table(shown: Shown, frame: Any, columns: Sequence[str]) -> Markup:
+    last = frame.sort_values("experience").groupby("run").tail(1)
+    means = last.groupby(["policy", "label", "budget"], sort=False)[list(columns)].mean().fillna(0)
+    peaks = frame.groupby(["policy", "label", "budget"], sort=False)["peak"].max()
+    rows: list[list[object]] = []
+    for key, held in means.iterrows():
+        policy, label, budget = key
+        amounts = [float(v) for v in held]
+        cells = [_amount(v) for v in [*amounts, math.fsum(amounts), float(peaks[key])]]
+        rows.append([tables.name_of(label, shown.places), policy, _budget(int(budget)), *cells])
+    heading: list[object] = [
+        "strategy", "policy", "budget", *(c.removeprefix("held.") for c in columns), "in all", "training peak",
+    ]  # fmt: skip
+    drawn = table(heading, rows, "Held at the end by kind, mean over seeds; the largest training peak.")
+    return tag("details", tag("summary", "The same as a table"), drawn, class_="screen")
+
+
+def _amount(value: float) -> Markup:
+    return tag("td", size(value), class_="n", data_v=repr(value))
+
+
+def _budget(budget: int) -> str:
+    return f"budget {size(budget)}" if budget else "no budget"
