@@ -23,7 +23,8 @@ def blocks(page, language):
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if blocks(p, "python") and p.name != "codecs.md"], ids=lambda p: p.name
 )
-def test_the_code_of_a_page_runs_from_top_to_bottom(page):
+def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names: dict = {}
     for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), names)

@@ -13,6 +13,7 @@ from cl_engine.cli.compare import compare
 from cl_engine.cli.list import list_kinds
 from cl_engine.cli.options import show_version
 from cl_engine.cli.preview import preview
+from cl_engine.cli.report import report
 from cl_engine.cli.run import run
 from cl_engine.cli.runs import runs
 from cl_engine.cli.schema import schema
@@ -39,6 +40,7 @@ def cl_engine(
 
 app.command()(run)
 app.command()(sweep)
+app.command()(report)
 app.command()(runs)
 app.command()(compare)
 app.command()(check)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1  # of results that this version reads
 CELLS, FAILED, LINES, CONFIG = "cells.jsonl", "failed.json", "experiences.jsonl", "config.yaml"
-TOLD_APART_BY_COLUMN = ("seed", "memory.budget", "strategy", "strategy.kind")
+TOLD_APART_BY_COLUMN = ("seed", "memory.budget", "memory.policy", "strategy", "strategy.kind")
 Per = Literal["run", "experience", "curve", "matrix"]
 
 
@@ -101,6 +101,11 @@ class Results:
         frame.attrs["schema"] = SCHEMA
         tidy: pd.DataFrame = frame
         return tidy
+
+    @property
+    def title(self) -> str:
+        """The names of the scenarios that were run."""
+        return ", ".join(dict.fromkeys(str(run.config.get("name")) for run in self.runs))
 
     def swept(self) -> list[str]:
         """Return the keys that any sweep set, in their order."""

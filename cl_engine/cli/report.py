@@ -1,0 +1,49 @@
+"""``cl-engine report``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cl_engine.cli.options import Json
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of sweeps, or of runs.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Where to write the page (default: DIR/report.html).")
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the tables too: CSV, LaTeX, Markdown.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a sweep: one HTML page that opens anywhere, without a network and without scripts."""
+    from cl_engine.reports.page import page_of, write_page
+    from cl_engine.reports.results import read_results
+    from cl_engine.running.store import writing
+
+    found = read_results(*folders)
+    path = out or folders[0] / "report.html"
+    command = shlex.join(["cl-engine", *sys.argv[1:]])
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = write_page(page_of(found, found.title, path.parent, command), path)
+    written = [str(path)]
+    if tables is not None:
+        from cl_engine.reports.exports import write_tables
+
+        with writing(tables):
+            tables.mkdir(parents=True, exist_ok=True)
+            written += [str(file) for file in write_tables(found, tables)]
+    if as_json:
+        print(json.dumps({"files": written, "bytes": size, "left_out": len(found.left_out)}))
+        return
+    print("\n".join(written))
+    for left, why in found.left_out:
+        print(f"left out: {left}: {why}", file=sys.stderr)
