@@ -34,7 +34,10 @@ def work() -> None:
     sources: dict[str, DataSource] = {}
 
     def tell(what: str, facts: dict[str, Any]) -> None:
-        os.write(answers, json.dumps({"what": what, "facts": facts}).encode() + b"\n")
+        try:
+            os.write(answers, json.dumps({"what": what, "facts": facts}).encode() + b"\n")
+        except OSError:
+            os._exit(1)  # the sweep is gone, and the cell has not failed
 
     while True:
         job = jobs.get()
