@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ import pytest
 import cl_engine
 from cl_engine.running.store import RunDirectory
 from cl_engine.sweeping.cells import sweep_of
-from cl_engine.sweeping.executors import Event, Serial
+from cl_engine.sweeping.executors import Event, Job, Serial
+from cl_engine.sweeping.local import START
 from cl_engine.sweeping.scheduler import Scheduler, status_of
 from cl_engine.sweeping.sweep import run_sweep
 
@@ -244,3 +246,23 @@ def _wait_for_end(pids):
     while any(Path(f"/proc/{pid}/fd").exists() and os.path.exists(f"/proc/{pid}/exe") for pid in pids):
         assert time.monotonic() < deadline, "a worker outlives its sweep"
         os.sched_yield()
+
+
+def test_a_worker_that_nobody_listens_to_ends_and_its_cell_has_not_failed(tmp_path):
+    (cell, *_) = sweep_of(SCENARIO).cells
+    here = str(Path(cl_engine.__file__).parent.parent)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", START, json.dumps([here, [here]])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    worker.stdout.close()
+    changes = {**cell.assignments, "sweep": None, "name": "tiny"}
+    job = Job(cell.number, cell.scenario.id, SCENARIO, (), changes, str(tmp_path), cell.directory)
+    worker.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
+    worker.stdin.flush()
+    assert worker.wait(timeout=120) == 1
+    worker.stdin.close()
+    assert not [*tmp_path.glob("*/failed.json")]
