@@ -84,7 +84,7 @@ def _run(
     retry_failed: bool,
     fail_fast: bool,
 ) -> Outcome:
-    from cl_engine.reports.sweeping import SweepProgress
+    from cl_engine.reports.sweep_progress import SweepProgress
     from cl_engine.sweeping.sweep import run_sweep
 
     progress = SweepProgress()

@@ -8,7 +8,7 @@ from typing import Any
 
 from cl_engine.errors import EngineError
 from cl_engine.reports.results import Results, read_results
-from cl_engine.reports.sweeping import SweepProgress
+from cl_engine.reports.sweep_progress import SweepProgress
 from cl_engine.sweeping.cells import sweep_of
 from cl_engine.sweeping.sweep import run_sweep
 
