@@ -31,24 +31,29 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a run that was interrupted or killed.")
     ] = False,
+    log: Annotated[
+        list[str] | None, typer.Option(help="Log each experience to `tensorboard` or `wandb` too; repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a scenario: accuracy, and every byte kept to reach it."""
     from cl_engine.engine import run as run_scenario
     from cl_engine.reports.progress import Progress
+    from cl_engine.reports.sinks import Several, sink
     from cl_engine.running.allocation import keep_freed_memory
 
     keep_freed_memory()
     progress = Progress()
+    told = Several(progress, *map(sink, log or []))
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a strategy may print; results stand alone
-            record = run_scenario(load_scenario(file, overrides), out=out, resume=resume, reporter=progress)
+            record = run_scenario(load_scenario(file, overrides), out=out, resume=resume, reporter=told)
     except KeyboardInterrupt:
         again = shlex.join(["cl-engine", *(a for a in sys.argv[1:] if a != "--resume"), "--resume"])
         where = f"; finished experiences are kept in {progress.directory}" if progress.directory else ""
         raise Interrupted(f"interrupted{where}; continue with: {again}") from None
     finally:
-        progress.close()
+        told.close()
     print(json.dumps(record.to_dict(), allow_nan=False) if as_json else _results(record, file, out))
 
 
