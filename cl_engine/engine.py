@@ -59,6 +59,8 @@ def run(
         scenario = Scenario.load(scenario, **changes)
     scenario.check_budget()
     if out is None:
+        if reporter:
+            reporter.started(scenario, None, 0, None)
         return RunRecord(_run(scenario, None, None, [], reporter))
     store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", scenario.identity)
     try:
