@@ -55,8 +55,9 @@ def report(
             written += [str(file) for file in write_figures(page, figures)]
     if size > HEAVY:
         print(
-            f"{path}: {size / 1e6:.1f} MB, more than the {HEAVY / 1e6:g} that open everywhere; leave strategies, budgets "
-            "or seeds out: copy the run folders that matter, names kept, into one folder and report that",
+            f"{path}: {size / 1e6:.1f} MB, more than the {HEAVY / 1e6:g} that open everywhere; "
+            "leave strategies, budgets or seeds out: copy the run folders that matter, names kept, into one "
+            "folder and report that",
             file=sys.stderr,
         )
     if as_json:

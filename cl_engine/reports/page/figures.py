@@ -146,11 +146,13 @@ def _along(shown: Shown, frame: Any, along: str, title: str) -> Iterator[tuple[s
 def _ledgers(shown: Shown) -> Iterator[tuple[str, str, Spec]]:
     """Yield each strategy's ledger, its kinds named below."""
     kinds = ledger_charts.kinds_of(shown.experiences)
+    frame = drawn.with_cells(shown, shown.experiences)
     for policy, label, spec in drawn.ledgers(shown):
         words = (
             f"Bytes held by {label} after each experience, policy {policy}; mean over seeds; dashed: the budget."
         )
-        both = {"vconcat": [spec, ledger_charts.key(kinds)], "spacing": 8, "padding": ROOM}
+        own = ledger_charts.kinds_of(frame[frame["label"] == label])
+        both = {"vconcat": [spec, ledger_charts.key(own, kinds)], "spacing": 8, "padding": ROOM}
         yield f"ledger-{_slug(label)}{_other(shown, policy)}", words, both
 
 

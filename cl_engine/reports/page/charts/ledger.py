@@ -33,10 +33,10 @@ def ledger(rows: Any, budgets: Sequence[int], kinds: Sequence[str], name: str) -
     return {"hconcat": panels, "spacing": 14}
 
 
-def key(kinds: Sequence[str]) -> Spec:
-    """Return what the colours stand for, as a chart that goes below a ledger; on the page it is text."""
-    names = [*kinds, "only while training (peak)"]
-    colours = [*(f"var(--k{k % 8})" for k in range(len(kinds))), "var(--peak)"]
+def key(own: Sequence[str], kinds: Sequence[str]) -> Spec:
+    """Return the colours of a ledger's ``own`` kinds as a chart below it; on the page it is text."""
+    names = [*own, "only while training (peak)"]
+    colours = [*(f"var(--k{kinds.index(kind) % 8})" for kind in own), "var(--peak)"]
     places = [{"k": k, "x": 170 * (k % KEYS), "y": k // KEYS, "kind": name} for k, name in enumerate(names)]
     columns = min(KEYS, len(names))
     x: Spec = {"field": "x", "type": "quantitative", "axis": None}
