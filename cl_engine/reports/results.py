@@ -130,7 +130,7 @@ class Results:
         return labels
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: by label and budget the mean of average accuracy over its finished seeds."""
+        """Return what a notebook shows: the mean of average accuracy by label and budget, and of how many seeds."""
         frame = self.frame()
         if "average_accuracy" not in frame:
             frame["average_accuracy"] = float("nan")
@@ -143,7 +143,7 @@ class Results:
             for label, budget, mean, seeds in means.itertuples(index=False)
         ]
         lines = [f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in rows[:ROWS]]
-        more = f"; {len(rows) - ROWS} more rows in frame()" if len(rows) > ROWS else ""
+        more = f"; {len(rows) - ROWS} more rows, see frame()" if len(rows) > ROWS else ""
         caption = f"{escape(self.title)}: {len(done)} of {len(self.runs)} runs done{more}"
         heading = f"<tr><th>{'</th><th>'.join(head)}</th></tr>"
         return f"<table><caption>{caption}</caption>{heading}{''.join(lines)}</table>"
