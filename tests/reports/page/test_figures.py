@@ -31,7 +31,7 @@ def written(tmp_path_factory):
 def test_every_figure_is_there_as_svg_pdf_and_specification(written):
     folder, paths = written
     assert sorted(paths) == sorted(folder.iterdir())
-    names = {path.name.partition(".")[0] for path in paths}
+    names = {re.sub(r"\.(svg|pdf|vl\.json)$", "", path.name) for path in paths}
     assert len(paths) == 3 * len(names)
     wanted = {"curves-average", "curves-last", "pareto", "pareto-last", "auc", "auc-last"}
     assert wanted | {f"{name}-paper" for name in wanted} < names
@@ -107,7 +107,9 @@ def test_a_wide_gap_parts_the_curves_and_loses_none(tmp_path):
     upper, lower = spec["vconcat"]
     assert len({*points(upper)}) == 2
     assert len({*points(lower)}) == 1
-    assert len(points(upper) + points(lower)) == len({*points(upper), *points(lower)}) * 2 * 2  # band and point
+    assert (
+        len(points(upper) + points(lower)) == len({*points(upper), *points(lower)}) * 2 * 3
+    )  # in band, line and mark
 
 
 @pytest.mark.parametrize(
