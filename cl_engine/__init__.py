@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cl_engine.config.scenario import ConfigError, Scenario
     from cl_engine.data.samples import DataSet, Samples
     from cl_engine.engine import MemoryContractError, run
+    from cl_engine.reports.page.figures import plot
     from cl_engine.reports.results import load_results
     from cl_engine.running.loading import load
     from cl_engine.running.record import RunRecord
@@ -26,6 +27,7 @@ _HOMES = {
     "sweep": "cl_engine.sweeping.python",
     "load": "cl_engine.running.loading",
     "load_results": "cl_engine.reports.results",
+    "plot": "cl_engine.reports.page.figures",
     "MemoryContractError": "cl_engine.engine",
     "RunRecord": "cl_engine.running.record",
     "Scenario": "cl_engine.config.scenario",
@@ -47,6 +49,7 @@ __all__ = [
     "Task",
     "load",
     "load_results",
+    "plot",
     "run",
     "sweep",
 ]

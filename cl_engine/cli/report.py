@@ -12,6 +12,8 @@ import typer
 
 from cl_engine.cli.options import Json
 
+HEAVY = 5_000_000  # bytes of a page that mail and browsers take without complaint
+
 
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of sweeps, or of runs.")],
@@ -20,6 +22,9 @@ def report(
     ] = None,
     tables: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the tables too: CSV, LaTeX, Markdown.")
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the figures too: SVG, PDF, Vega-Lite.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -33,7 +38,8 @@ def report(
     command = shlex.join(["cl-engine", *sys.argv[1:]])
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        size = write_page(page_of(found, found.title, path.parent, command), path)
+        page = page_of(found, found.title, path.parent, command)
+        size = write_page(page, path)
     written = [str(path)]
     if tables is not None:
         from cl_engine.reports.exports import write_tables
@@ -41,6 +47,19 @@ def report(
         with writing(tables):
             tables.mkdir(parents=True, exist_ok=True)
             written += [str(file) for file in write_tables(found, tables)]
+    if figures is not None:
+        from cl_engine.reports.page import write_figures
+
+        with writing(figures):
+            figures.mkdir(parents=True, exist_ok=True)
+            written += [str(file) for file in write_figures(page, figures)]
+    if size > HEAVY:
+        print(
+            f"{path}: {size / 1e6:.1f} MB, more than the {HEAVY / 1e6:g} that open everywhere; "
+            "leave strategies, budgets or seeds out: copy the run folders that matter, names kept, into one "
+            "folder and report that",
+            file=sys.stderr,
+        )
     if as_json:
         print(json.dumps({"files": written, "bytes": size, "left_out": len(found.left_out)}))
         return

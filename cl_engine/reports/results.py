@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +14,7 @@ from cl_engine.errors import InputError
 from cl_engine.kinds.registry import kinds
 from cl_engine.metrics import DESCRIPTIONS
 from cl_engine.reports.result import FILE, ResultError, read_result
-from cl_engine.reports.text import by_kind
+from cl_engine.reports.text import by_kind, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SCHEMA = 1  # of results that this version reads
 CELLS, FAILED, LINES, CONFIG = "cells.jsonl", "failed.json", "experiences.jsonl", "config.yaml"
 TOLD_APART_BY_COLUMN = ("seed", "memory.budget", "memory.policy", "strategy", "strategy.kind")
+ROWS = 20  # of the table that a notebook shows
 Per = Literal["run", "experience", "curve", "matrix"]
 
 
@@ -126,6 +128,25 @@ class Results:
             named |= {k: run.assignments[k] for k in others if k in run.assignments and k not in own}
             labels[run.run] = " ".join([run.strategy, *(f"{k.rpartition('.')[2]} {v}" for k, v in named.items())])
         return labels
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the mean of average accuracy by label and budget, and of how many seeds."""
+        frame = self.frame()
+        if "average_accuracy" not in frame:
+            frame["average_accuracy"] = float("nan")
+        done = frame.dropna(subset=["average_accuracy"])
+        groups = done.groupby(["label", "budget_bytes"], sort=False, dropna=False)["average_accuracy"]
+        means = groups.agg(["mean", "size"]).reset_index()
+        head = ["strategy", "budget", "average accuracy, %", "seeds"]
+        rows = [
+            [escape(label), size(budget) if budget == budget else "none", f"{100 * mean:.1f}", str(seeds)]
+            for label, budget, mean, seeds in means.itertuples(index=False)
+        ]
+        lines = [f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in rows[:ROWS]]
+        more = f"; {len(rows) - ROWS} more rows, see frame()" if len(rows) > ROWS else ""
+        caption = f"{escape(self.title)}: {len(done)} of {len(self.runs)} runs done{more}"
+        heading = f"<tr><th>{'</th><th>'.join(head)}</th></tr>"
+        return f"<table><caption>{caption}</caption>{heading}{''.join(lines)}</table>"
 
     def _named(self, run: Found, label: str) -> dict[str, Any]:
         policy = run.config.get("memory", {}).get("policy")

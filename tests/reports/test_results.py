@@ -1,5 +1,7 @@
 import json
 import math
+import re
+from dataclasses import replace
 
 import pytest
 
@@ -92,3 +94,31 @@ def test_a_folder_without_runs_is_one_line(tmp_path):
         read_results(tmp_path)
     with pytest.raises(NoResultsError, match="no such folder"):
         read_results(tmp_path / "nowhere")
+
+
+def test_a_notebook_shows_means_of_finished_runs_and_no_name_as_markup(swept):
+    results, folder = swept
+    shown = results._repr_html_()
+    rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", shown)
+    frame = cl_engine.load_results(folder)
+    assert len(rows) == 4  # three labels, of which two are impossible within the smaller budget
+    for label, budget, mean, seeds in rows:
+        own = frame[(frame.label == label) & (frame.budget_bytes == {"1 KiB": 1024, "1 MiB": 2**20}[budget])]
+        assert (mean, seeds) == (f"{100 * own.average_accuracy.mean():.1f}", "2")
+    named = [replace(run, config={**run.config, "name": "<b>"}) for run in results.runs]
+    assert "<b>" not in replace(results, runs=named)._repr_html_()
+
+
+def test_a_notebook_shows_at_most_20_rows_and_a_table_without_any(swept):
+    results, _ = swept
+    many = [
+        replace(run, run=f"{run.run}-{k}", budget=1024 + k)
+        for run in results.runs
+        if run.status == "done"
+        for k in range(9)
+    ]
+    shown = replace(results, runs=many)._repr_html_()
+    assert shown.count("<tr><td>") == 20
+    assert "more rows" in shown
+    none = [run for run in results.runs if run.status != "done"]
+    assert "0 of 4 runs done" in replace(results, runs=none)._repr_html_()

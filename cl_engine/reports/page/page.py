@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from cl_engine.reports.page import answer, making, sections
 from cl_engine.reports.page.contest import METRICS, Contest, Entrant, contests
+from cl_engine.reports.page.drawn import Shown
 from cl_engine.reports.page.markup import Markup, join, json_block, tag
 from cl_engine.reports.page.palette import FAMILIES, Look, looks, style
 from cl_engine.reports.page.tables import pair_data
@@ -109,12 +110,9 @@ def page_of(found: Results, title: str, beside: Path, command: str = "") -> Page
 
 def html_of(page: Page) -> str:
     """Return the page as text."""
-    lacking = [column for column in RESULT_COLUMNS if column not in page.runs]  # where no run has a result
-    page = replace(page, runs=page.runs.reindex(columns=[*page.runs.columns, *lacking]))
-    entrants = entrants_of(page.runs)
-    found = contests(page.runs, entrants)
-    look = looks([(e.label, e.strategy, e.family) for e in entrants])
-    shown = sections.Shown(page.runs, page.experiences, page.curves, page.matrices, found, look)
+    shown = shown_of(page)
+    page = replace(page, runs=shown.runs)
+    found, look = shown.contests, shown.looks
     package = files(__package__)
     css, script = (Markup((package / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
     head = join(
@@ -148,6 +146,15 @@ def html_of(page: Page) -> str:
         tag("script", script),
     )
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
+
+
+def shown_of(page: Page) -> Shown:
+    """Return the page's frames, every column there, with what is computed from them."""
+    lacking = [column for column in RESULT_COLUMNS if column not in page.runs]  # where no run has a result
+    runs = page.runs.reindex(columns=[*page.runs.columns, *lacking])
+    entrants = entrants_of(runs)
+    look = looks([(e.label, e.strategy, e.family) for e in entrants])
+    return Shown(runs, page.experiences, page.curves, page.matrices, contests(runs, entrants), look)
 
 
 def entrants_of(runs: Any) -> list[Entrant]:

@@ -7,58 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from cl_engine.reports.page import drawn, tables, whole_range
 from cl_engine.reports.page import matrices as matrix_tables
-from cl_engine.reports.page import tables, whole_range
 from cl_engine.reports.page.answer import policies as policy_words
 from cl_engine.reports.page.charts import curves as curve_charts
 from cl_engine.reports.page.charts import ledger as ledger_charts
 from cl_engine.reports.page.charts.drawing import svg
-from cl_engine.reports.page.charts.over_time import over_time
-from cl_engine.reports.page.charts.pareto import pareto as pareto_chart
 from cl_engine.reports.page.charts.stream import stream as stream_chart
-from cl_engine.reports.page.contest import METRICS, REFERENCES, Contest
+from cl_engine.reports.page.contest import METRICS, Contest
+from cl_engine.reports.page.drawn import Shown, limit, with_cells
 from cl_engine.reports.page.markup import Markup, join, table, tag
-from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
-from cl_engine.statistics import Point, pareto
 
 CELLS = 2_000  # rows that a page carries
 STREAMS = 4  # streams that are drawn; all but the first are folded
-LEDGERS = 20  # strategies whose ledger is drawn; in a crowd those that may be the best come first
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The frames, what was computed from them, and the look of every strategy by its label."""
-
-    runs: Any
-    experiences: Any
-    curves: Any
-    matrices: Any
-    contests: Sequence[Contest]
-    looks: Mapping[str, Look]
-
-    @property
-    def places(self) -> dict[str, int]:
-        """Return the position of each label."""
-        return {label: i for i, label in enumerate(self.looks)}
-
-    @property
-    def plot(self) -> tuple[int, int]:
-        """Return the pixels of a chart: two policies stand beside each other."""
-        return curve_charts.WIDE if len(self.policies) == 1 else curve_charts.HALF
-
-    @property
-    def policies(self) -> list[str]:
-        """Return the policies that budgets were enforced under."""
-        return list(dict.fromkeys(c.policy for c in self.contests))
-
-    def strong(self, policy: str) -> set[str]:
-        """Return who is drawn at full strength under a policy, by either metric."""
-        return {label for c in self.contests if c.policy == policy for label in c.emphasised()}
 
 
 def curves(shown: Shown) -> Markup:
@@ -158,11 +122,10 @@ def over_experiences(shown: Shown) -> Markup | None:
     """Return accuracy after each experience, and over samples where a stream was evaluated more often."""
     if not len(shown.experiences):
         return None
-    frame = _with_cells(shown, shown.experiences)
+    frame = with_cells(shown, shown.experiences)
     parts = _lines_by_budget(shown, frame, "experience", "experience")
-    curve = _with_cells(shown, shown.curves) if len(shown.curves) else shown.curves
-    online = len(curve) > len(frame)
-    samples = _lines_by_budget(shown, curve, "samples", "samples delivered") if online else []
+    online = drawn.samples_of(shown)
+    samples = [] if online is None else _lines_by_budget(shown, online, "samples", "samples delivered")
     return _section(
         "experiences",
         "While the stream goes on",
@@ -191,7 +154,7 @@ def matrices(shown: Shown) -> Markup | None:
             blocks.append(tag("div", matrix_tables.matrix(found, title), class_="strategy", data_s=i))
         if blocks:
             grid = tag("div", *blocks, class_="grid")
-            title = f"{_budget(budget)}, policy {policy}" if len(shown.policies) > 1 else _budget(budget)
+            title = f"{limit(budget)}, policy {policy}" if len(shown.policies) > 1 else limit(budget)
             summary = tag("summary", f"Matrices: {title}")
             parts.append(tag("details", summary, grid, data_policy=policy, data_budget=budget, class_="screen"))
     note = "Percent after experience k (row) on the classes first seen in experience j (column); the first seed."
@@ -207,28 +170,13 @@ def ledgers(shown: Shown) -> Markup | None:
     if not len(shown.experiences):
         return None
     kinds = ledger_charts.kinds_of(shown.experiences)
-    frame = _with_cells(shown, shown.experiences)
-    columns = [f"held.{kind}" for kind in kinds]
-    means = (
-        frame.groupby(["policy", "label", "budget", "experience"], sort=False)[[*columns, "peak"]]
-        .mean()
-        .reset_index()
-    )
-    parts = []
-    for policy in shown.policies:
-        strong = shown.strong(policy)
-        drawings: list[Markup] = []
-        for label in [label for label in shown.looks if label in strong][:LEDGERS]:
-            rows = means[(means["policy"] == policy) & (means["label"] == label)]
-            if not len(rows):
-                continue
-            budgets = sorted(int(b) for b in rows["budget"].unique())
-            words = f"Bytes held by {label} after each experience, policy {policy}"
-            title = f"{label}, policy {policy}" if len(shown.policies) > 1 else label
-            figure = _figure(title, svg(ledger_charts.ledger(rows, budgets, kinds, label), words))
-            drawings.append(tag("div", figure, class_="strategy", data_s=shown.places[label]))
-        if drawings:
-            parts.append(tag("div", *drawings, data_policy=policy))
+    by_policy: dict[str, list[Markup]] = {}
+    for policy, label, spec in drawn.ledgers(shown):
+        words = f"Bytes held by {label} after each experience, policy {policy}"
+        title = f"{label}, policy {policy}" if len(shown.policies) > 1 else label
+        figure = tag("div", _figure(title, svg(spec, words)), class_="strategy", data_s=shown.places[label])
+        by_policy.setdefault(policy, []).append(figure)
+    parts = [tag("div", *drawings, data_policy=policy) for policy, drawings in by_policy.items()]
     keys = [_key(f"var(--k{k % 8})", kind) for k, kind in enumerate(kinds)]
     keys.append(_key("var(--peak)", "only while training (peak)"))
     note = "Mean over seeds, after each experience; the dashed line is the budget."
@@ -238,7 +186,7 @@ def ledgers(shown: Shown) -> Markup | None:
         tag("p", note, class_="note"),
         tag("div", *keys, class_="keys"),
         _sides(parts),
-        _ledger_table(shown, frame, columns),
+        _ledger_table(shown, with_cells(shown, shown.experiences), [f"held.{kind}" for kind in kinds]),
     )
 
 
@@ -346,81 +294,35 @@ def _key(colour: str, name: str) -> Markup:
 
 
 def _curve(shown: Shown, contest: Contest) -> Markup:
-    strong = len(contest.emphasised() & set(shown.looks))
-    crowd = "" if strong == len(shown.looks) else " Faint: cannot be the best within any budget."
-    n = len(contest.seeds)
-    band = f"Bands: 95 % t interval over {n} seeds." if n > 1 else "One seed: no interval."
-    title = f"{METRICS[contest.metric].capitalize()} within a budget counted as {contest.policy}. {band}{crowd}"
     words = f"Chart: {METRICS[contest.metric]} over the budget, policy {contest.policy}; its numbers are below"
     wide, narrow = (
         svg(curve_charts.curves(contest, shown.looks, plot), words) for plot in (shown.plot, curve_charts.NARROW)
     )
-    return _figure(title, wide, narrow, fit=True)
+    return _figure(drawn.curve_words(shown, contest), wide, narrow, fit=True)
 
 
 def _paretos(shown: Shown, contest: Contest) -> list[Markup]:
-    """Return the view on the bytes of the contest's policy; without another policy's contest also on its bytes."""
-    counted = [contest.policy] if contest.policy in ("full", "paper") else ["full"]
-    if len(shown.policies) == 1:
-        counted += [name for name in ("full", "paper") if name not in counted]
-    found = []
-    for policy in counted:
-        points = {
-            key: Point(standing.held[policy], standing.seeds)
-            for key, standing in contest.standings.items()
-            if standing.seeds and standing.held[policy] >= 0
-            and shown.looks[key[0]].family != REFERENCES
-        }  # fmt: skip
-        if not points:
-            continue
-        marks = {key: {"front": "front", "may be": "open", "out": "out"}[m] for key, m in pareto(points).items()}
-        other = (
-            "" if policy == contest.policy else f"; budgets were enforced as {contest.policy}, so no ranking here"
+    return [
+        _figure(title, svg(spec, f"Chart: {title}"), fit=True) for _, title, spec in drawn.paretos(shown, contest)
+    ]
+
+
+def _lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> list[Markup]:
+    return [
+        tag(
+            "div",
+            _figure(words, svg(spec, f"Chart: accuracy {words[0].lower()}{words[1:-1]}"), fit=True),
+            data_policy=policy,
+            data_budget=budget,
         )
-        title = f"{METRICS[contest.metric].capitalize()} over bytes held at most, counted as {policy}{other}."
-        drawn = svg(pareto_chart(contest, shown.looks, policy, marks, shown.plot), f"Chart: {title}")
-        found.append(_figure(title, drawn, fit=True))
-    return found
-
-
-def _with_cells(shown: Shown, frame: Any) -> Any:
-    """Return a frame of parts with label, policy and budget (0 for none) of the run of each row."""
-    keys = shown.runs[["run", "label", "policy", "budget_bytes", "seed"]]
-    keys = keys.assign(budget=keys["budget_bytes"].fillna(0).astype("int64"))
-    own = frame.drop(columns=[c for c in ("label", "policy", "budget_bytes", "budget", "seed") if c in frame])
-    return own.merge(keys.drop(columns="budget_bytes"), on="run")
+        for policy, budget, words, spec in drawn.lines_by_budget(shown, frame, along, title)
+    ]
 
 
 def _by_policy_and_budget(runs: Any) -> Iterable[tuple[tuple[str, int], Any]]:
     frame = runs.assign(_budget=runs["budget_bytes"].fillna(0).astype("int64"))
     for (policy, budget), rows in frame.groupby(["policy", "_budget"]):
         yield (str(policy), int(budget)), rows
-
-
-def _lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> list[Markup]:
-    means = (
-        frame.dropna(subset=["accuracy"])
-        .groupby(["policy", "budget", "label", along], sort=False)["accuracy"]
-        .agg(["mean", "size"])
-        .reset_index()
-        .rename(columns={"mean": "accuracy", "size": "seeds"})
-    )
-    found = []
-    plot = (shown.plot[0], 250)
-    for policy in shown.policies:
-        for budget, rows in means[means["policy"] == policy].groupby("budget"):
-            name = f"{_budget(int(budget))}, policy {policy}"
-            words = f"Chart: accuracy by {title}, {name}"
-            drawn = svg(over_time(rows, shown.looks, shown.strong(policy), along, title, plot), words)
-            found.append(
-                tag(
-                    "div",
-                    _figure(f"By {title}, {name}.", drawn, fit=True),
-                    data_policy=policy,
-                    data_budget=int(budget),
-                )
-            )
-    return found
 
 
 def _ledger_table(shown: Shown, frame: Any, columns: Sequence[str]) -> Markup:
@@ -432,7 +334,7 @@ def _ledger_table(shown: Shown, frame: Any, columns: Sequence[str]) -> Markup:
         policy, label, budget = key
         amounts = [float(v) for v in held]
         cells = [_amount(v) for v in [*amounts, math.fsum(amounts), float(peaks[key])]]
-        rows.append([tables.name_of(label, shown.places), policy, _budget(int(budget)), *cells])
+        rows.append([tables.name_of(label, shown.places), policy, limit(int(budget)), *cells])
     heading: list[object] = [
         "strategy", "policy", "budget", *(c.removeprefix("held.") for c in columns), "in all", "training peak",
     ]  # fmt: skip
@@ -442,7 +344,3 @@ def _ledger_table(shown: Shown, frame: Any, columns: Sequence[str]) -> Markup:
 
 def _amount(value: float) -> Markup:
     return tag("td", size(value), class_="n", data_v=repr(value))
-
-
-def _budget(budget: int) -> str:
-    return f"budget {size(budget)}" if budget else "no budget"

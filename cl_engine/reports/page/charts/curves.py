@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from cl_engine.reports.page.charts.drawing import (
     OWN_FILL,
@@ -21,14 +22,19 @@ from cl_engine.reports.text import size
 
 WIDE, HALF, NARROW = (640, 380), (470, 340), (215, 300)  # pixels: alone, beside another, on a telephone
 LINE_HEIGHT = 13  # pixels of a name
+WIDE_GAP = 0.33  # of the range
 
 
 def curves(contest: Contest, looks: Mapping[str, Look], plot: tuple[int, int] = WIDE) -> Spec:
-    """Return the chart of one policy and one metric; ``looks`` gives order and look of all entrants."""
-    width, height = plot
+    """Return the chart of one policy and one metric; ``looks`` gives order and look of all entrants.
+
+    Where a wide gap parts the entrants, those above and those below it have a panel each: else the difference of
+    the good ones drowns in their distance to the bad ones.
+    """
     strong = contest.emphasised()
     place = {label: i for i, label in enumerate(looks)}
-    points, ends = [], []
+    points: list[Spec] = []
+    ends: list[tuple[str, float]] = []
     for entrant in contest.entrants:
         row = _row(contest, entrant.label)
         loud = entrant.label in strong
@@ -38,6 +44,50 @@ def curves(contest: Contest, looks: Mapping[str, Look], plot: tuple[int, int] = 
             points.append(_point(entrant.label, place[entrant.label], budget, standing, contest.metric, loud))
         if row and loud:
             ends.append((entrant.label, row[-1][1].estimate.mean * 100 if row[-1][1].estimate else 0.0))
+    below = _below_a_gap(points)
+    if not below:
+        return {**_panel(contest, looks, points, ends, plot), "padding": ROOM}
+    panels = []
+    for lower in (False, True):
+        own = [p for p in points if (p["i"] in below) == lower]
+        share = len({p["i"] for p in own}) / len({p["i"] for p in points})
+        high = round(plot[1] * min(0.65, max(0.35, share)))
+        named = [end for end in ends if (place[end[0]] in below) == lower]
+        panels.append(_panel(contest, looks, own, named, (plot[0], high), named_axis=lower))
+    panels[1]["title"] = {
+        "text": "nothing lies between; the scale is another",
+        "fontSize": 10,
+        "fontStyle": "italic",
+    }
+    return {"vconcat": panels, "spacing": 10, "padding": ROOM}
+
+
+def _below_a_gap(points: Sequence[Spec]) -> set[int]:
+    """Return who lies below the widest gap between intervals, where it is wide and nobody is on both sides."""
+    edges: list[tuple[float, float]] = []  # stretches that are covered, ascending
+    for low, high in sorted((p["low"], p["high"]) for p in points):
+        if edges and low <= edges[-1][1]:
+            edges[-1] = (edges[-1][0], max(high, edges[-1][1]))
+        else:
+            edges.append((low, high))
+    gaps = [(after[0] - before[1], before[1]) for before, after in pairwise(edges)]
+    size_of, floor = max(gaps, default=(0.0, 0.0))
+    if not gaps or size_of < WIDE_GAP * (edges[-1][1] - edges[0][0]):
+        return set()
+    below, above = ({p["i"] for p in points if (p["y"] <= floor) == side} for side in (True, False))
+    return set() if below & above else below
+
+
+def _panel(
+    contest: Contest,
+    looks: Mapping[str, Look],
+    points: Sequence[Spec],
+    ends: Sequence[tuple[str, float]],
+    plot: tuple[int, int],
+    named_axis: bool = True,
+) -> Spec:
+    width, height = plot
+    place = {label: i for i, label in enumerate(looks)}
     shown = [p for p in points if p["loud"]]
     y = percent_axis([v for p in points for v in (p["low"], p["high"])], f"{METRICS[contest.metric]}, %")
     low, high = y["scale"]["domain"]
@@ -47,12 +97,13 @@ def curves(contest: Contest, looks: Mapping[str, Look], plot: tuple[int, int] = 
         {"i": place[label], "label": short(label), "y": h} for (label, _), h in zip(ends, heights, strict=True)
     ]
     x = byte_axis([b for b in contest.budgets if b], "budget", [b for b in contest.budgets if b], width)
+    if not named_axis:
+        x["axis"] |= {"title": None, "labels": False, "ticks": False}
     look = scales(looks)
     lines = {"x": x, "y": y, "stroke": look["line"], "strokeDash": look["dash"], "detail": {"field": "i"}}
     return {
         "width": width,
         "height": height,
-        "padding": ROOM,
         "resolve": OWN_FILL,
         "layer": [
             {

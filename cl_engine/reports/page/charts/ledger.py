@@ -9,6 +9,7 @@ from cl_engine.reports.page.charts.drawing import GROUND, Spec
 from cl_engine.reports.text import size
 
 UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
+KEYS = 4  # names of kinds in a line
 HEIGHT, COLUMN, MOST = 110, 15, 16  # of more experiences every k-th and the last are drawn
 
 
@@ -30,6 +31,32 @@ def ledger(rows: Any, budgets: Sequence[int], kinds: Sequence[str], name: str) -
     """
     panels = [_panel(rows[rows["budget"] == budget], budget, kinds, name) for budget in budgets]
     return {"hconcat": panels, "spacing": 14}
+
+
+def key(own: Sequence[str], kinds: Sequence[str]) -> Spec:
+    """Return the colours of a ledger's ``own`` kinds as a chart below it; on the page it is text."""
+    names = [*own, "only while training (peak)"]
+    colours = [*(f"var(--k{kinds.index(kind) % 8})" for kind in own), "var(--peak)"]
+    places = [{"k": k, "x": 170 * (k % KEYS), "y": k // KEYS, "kind": name} for k, name in enumerate(names)]
+    columns = min(KEYS, len(names))
+    x: Spec = {"field": "x", "type": "quantitative", "axis": None}
+    x["scale"] = {"domain": [0, 170 * columns], "nice": False}
+    y: Spec = {"field": "y", "type": "ordinal", "axis": None}
+    fill: Spec = {"field": "k", "type": "nominal", "legend": None}
+    fill["scale"] = {"domain": list(range(len(names))), "range": colours}
+    return {
+        "width": 170 * columns,
+        "height": 16 * (1 + (len(names) - 1) // KEYS),
+        "data": {"values": places},
+        "resolve": {"scale": {"fill": "independent"}},
+        "layer": [
+            {"mark": {"type": "square", "size": 70, "opacity": 1}, "encoding": {"x": x, "y": y, "fill": fill}},
+            {
+                "mark": {"type": "text", "align": "left", "dx": 9, "fontSize": 10, "fill": "var(--ink)"},
+                "encoding": {"x": x, "y": y, "text": {"field": "kind"}},
+            },
+        ],
+    }
 
 
 def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:

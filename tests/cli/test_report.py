@@ -1,0 +1,42 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import cl_engine
+from cl_engine.cli import report
+from cl_engine.cli.app import app
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("sweeps")
+    scenario = {
+        "name": "tiny",
+        "data": {"kind": "gaussian", "classes": 4, "features": 8, "samples_per_class": 20},
+        "stream": {"step": 2},
+        "strategy": "ncm",
+        "training": {"epochs": 1},
+        "sweep": {"seeds": 2},
+    }
+    cl_engine.sweep(scenario, out=out, workers=0)
+    return out / "tiny"
+
+
+def test_the_figures_are_written_and_named_in_the_answer(folder, tmp_path):
+    shown = CliRunner().invoke(app, ["report", str(folder), "--figures", str(tmp_path / "new" / "f"), "--json"])
+    assert shown.exit_code == 0, shown.output
+    files = json.loads(shown.stdout)["files"]
+    assert sorted(files) == sorted(map(str, [folder / "report.html", *(tmp_path / "new" / "f").iterdir()]))
+    assert str(tmp_path / "new" / "f" / "pareto.svg") in files
+
+
+def test_a_heavy_page_is_written_with_a_line_on_what_to_leave_out(folder, monkeypatch, capsys):
+    CliRunner().invoke(app, ["report", str(folder)])
+    size = (folder / "report.html").stat().st_size
+    for limit, lines in ((size - 1, 1), (2 * size, 0)):
+        monkeypatch.setattr(report, "HEAVY", limit)
+        report.report([folder])
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == lines
+        assert all("report.html: " in line and "leave strategies, budgets or seeds out" in line for line in told)
