@@ -40,7 +40,7 @@ class NoFigureError(InputError):
 def write_figures(page: Page, folder: Path) -> list[Path]:
     """Write every figure as NAME.svg, NAME.pdf and NAME.vl.json, 84 or 174 mm wide, and return their paths.
 
-    The same page gives the same SVG and JSON, byte by byte; a PDF holds the time at which it was made.
+    The same page gives the same SVG and JSON, byte by byte; those of a PDF differ each time.
 
     Raises:
         OSError: the folder cannot be written.
