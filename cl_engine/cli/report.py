@@ -46,7 +46,10 @@ def report(
 
         with writing(tables):
             tables.mkdir(parents=True, exist_ok=True)
-            written += [str(file) for file in write_tables(found, tables)]
+            files, without = write_tables(found, tables)
+        written += map(str, files)
+        for why in without:
+            print(f"note: no table {why}", file=sys.stderr)
     if figures is not None:
         from cl_engine.reports.page import write_figures
 

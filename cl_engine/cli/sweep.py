@@ -66,11 +66,12 @@ def sweep(
         return
     outcome = _run(found, chosen, folder, workers, threads, retry_failed, fail_fast)
     words = [f"{count} {state}" for state, count in outcome.states.items() if count]
-    print(f"{', '.join(words) or 'no cell'}; results in {folder}")
+    summary = f"{', '.join(words) or 'no cell'}; results in {folder}"
     if outcome.unwritable:
-        raise EngineError(f"{outcome.unwritable}; {_again()}")
+        raise EngineError(f"{outcome.unwritable}; {summary}; {_again()}")
     if outcome.interrupted:
-        raise SweepInterrupted(f"interrupted; what is finished is kept; {_again()}")
+        raise SweepInterrupted(f"interrupted; {summary}; {_again()}")
+    print(summary)
     if outcome.states["failed"]:
         raise typer.Exit(SOME_FAILED)
 
@@ -142,6 +143,7 @@ def _numbers(text: str, most: int) -> set[int]:
 
 
 def _list(cells: list[Cell], folder: Path) -> None:
+    from cl_engine.kinds.problems import one_line
     from cl_engine.reports.text import aligned, size
     from cl_engine.running.planner import plan_memory
     from cl_engine.sweeping.scheduler import status_of
@@ -149,9 +151,15 @@ def _list(cells: list[Cell], folder: Path) -> None:
     rows = [("cell", "sets", "state", "will hold", "why")]
     for cell in cells:
         status = status_of(cell, folder)
-        held = ""
+        held, why = "", status.why
         if status.state != "impossible":
-            with contextlib.redirect_stdout(sys.stderr):
-                held = size(max(e["held_bytes"] for e in plan_memory(cell.scenario)["experiences"]))
-        rows.append((str(cell.number), cell.title, status.state, held, status.why))
+            try:
+                with contextlib.redirect_stdout(sys.stderr):
+                    held = size(max(e["held_bytes"] for e in plan_memory(cell.scenario)["experiences"]))
+            except (
+                Exception,
+                SystemExit,
+            ) as error:  # of the strategy's own: the other cells are listed all the same
+                why = f"{why}; planning it ends with {type(error).__name__}: {one_line(error)}"
+        rows.append((str(cell.number), cell.title, status.state, held, why))
     print(aligned(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ def assignments_of(sweep: Mapping[str, Any], seed: int = 0) -> list[Assignments]
     axes = [[{key: value} for value in _values((key,), given)] for key, given in sweep.items() if key not in OWN]
     axes += [[*_together(where, group)] for where, group in _groups(sweep.get("zip"))]
     seeds = _seeds(sweep, seed)
+    _check_keys([*(key for axis in axes for key in axis[0]), *seeds[0]])
     count = math.prod(map(len, axes)) * len(seeds)
     if count > MOST_CELLS:
         raise _problem((), f"stands for {count:,} cells; allowed: {MOST_CELLS:,}")
@@ -47,11 +49,39 @@ def assignments_of(sweep: Mapping[str, Any], seed: int = 0) -> list[Assignments]
     product = [dict(itertools.chain(*(part.items() for part in parts))) for parts in itertools.product(*axes)]
     cells = [{**cell, **own} for cell in [*(product if axes or not included else []), *included] for own in seeds]
     excluded = [*_cases(sweep, "exclude")]
-    return [cell for cell in cells if not any(_matches(cell, case) for case in excluded)]
+    for number, case in enumerate(excluded):
+        if not any(_matches(cell, case) for cell in cells):
+            raise _problem(("exclude", number), f"matches no cell: {shown(case)}; allowed: what a cell sets")
+    kept = [cell for cell in cells if not any(_matches(cell, case) for case in excluded)]
+    if not kept:
+        raise _problem(("exclude",), "leaves no cell")
+    return kept
 
 
 def _matches(cell: Assignments, case: Assignments) -> bool:
-    return all(key in cell and cell[key] == value for key, value in case.items())
+    return all(key in cell and _same(key, cell[key], value) for key, value in case.items())
+
+
+def _same(key: str, value: Any, wanted: Any) -> bool:
+    """Tell whether a cell's value is what is wanted: a part by its kind alone, a budget in any unit."""
+    if isinstance(value, Mapping) and isinstance(wanted, str):
+        value = value.get("kind")
+    if key == "memory.budget" and value != wanted:
+        with contextlib.suppress(ValueError):
+            return parse_budget(value) == parse_budget(wanted)
+    return bool(value == wanted)
+
+
+def _check_keys(keys: Sequence[str]) -> None:
+    """Refuse axes of which one would overwrite another."""
+    for number, key in enumerate(keys):
+        if key in ("name", "sweep"):
+            raise _problem((key,), "cannot be varied")
+        for earlier in keys[:number]:
+            if f"{earlier}.".startswith(f"{key}."):
+                raise _problem(
+                    (), f"{key} would overwrite {earlier}; allowed: each key once, a part before its options"
+                )
 
 
 def _groups(given: Any) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:

@@ -241,6 +241,10 @@ def read_results(*folders: str | Path) -> Results:
             path = folder / name
             if path.resolve() in runs:
                 continue
+            if cells and name not in cells:
+                if (path / CONFIG).exists():
+                    left_out.append((path, "it is no cell of the sweep as it is now"))
+                continue
             found, why = _found(path, cells.get(name))
             if found is not None:
                 runs[path.resolve()] = found

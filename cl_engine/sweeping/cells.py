@@ -11,6 +11,7 @@ from typing import Any
 from cl_engine.config.axes import Assignments, assignments_of
 from cl_engine.config.scenario import ConfigError, Scenario
 from cl_engine.data.samples import DataSource
+from cl_engine.kinds.problems import shown
 from cl_engine.reports.text import size
 
 Source = str | Path | Mapping[str, Any]
@@ -79,6 +80,14 @@ def sweep_of(source: Source, overrides: Sequence[str] = ()) -> Sweep:
     sweep = base.document.tree.get("sweep")
     if not sweep:
         raise ConfigError(f"{base.document.origin}: sweep: missing; allowed: such as {{strategy: [replay, icarl]}}")
+    varied = {key for cell in assignments_of(sweep, base.seed) for key in cell}
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if clash := next(
+            (v for v in varied if f"{v}.".startswith(f"{key}.") or f"{key}.".startswith(f"{v}.")), None
+        ):
+            what = f"the sweep varies {clash}, so this would be lost; allowed: --only, or another key"
+            raise ConfigError(f"--set {shown(override)}: {what}")
     found: dict[str, Cell] = {}
     wrong: list[str] = []
     assigned = assignments_of(sweep, base.seed)

@@ -90,14 +90,18 @@ class Serial:
         if job is None:
             return
         happened: list[tuple[str, dict[str, Any]]] = []
-        run_cell(
-            job.source,
-            job.overrides,
-            job.changes,
-            job.id,
-            Path(job.folder),
-            lambda what, facts: happened.append((what, facts)),
-        )
+        try:
+            run_cell(
+                job.source,
+                job.overrides,
+                job.changes,
+                job.id,
+                Path(job.folder),
+                lambda what, facts: happened.append((what, facts)),
+            )
+        except KeyboardInterrupt:
+            yield Event(job.cell, "stopped", {})
+            raise
         for what, facts in happened:
             yield Event(job.cell, what, facts)
 

@@ -15,7 +15,7 @@ from cl_engine.data.samples import DataSource
 from cl_engine.engine import run
 from cl_engine.kinds.problems import one_line
 from cl_engine.reports.results import FAILED
-from cl_engine.running.store import LockedError, StoreError
+from cl_engine.running.store import LockedError, ResumeError, StoreError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other cell can be written either
 LONGEST = 2000  # characters of a message
@@ -76,12 +76,16 @@ def run_cell(
         directory = folder / f"{scenario.name}-{scenario.id}"
         if scenario.id != expected:
             raise ConfigError("the scenario changed while the sweep ran; start it again")
-        result = run(scenario, out=folder, resume=True, reporter=_Reporter(tell, stopping))
+        reporter = _Reporter(tell, stopping)
+        try:
+            result = run(scenario, out=folder, resume=True, reporter=reporter)
+        except ResumeError:  # damaged, or of other code or data: it is set aside, and the cell begins anew
+            result = run(scenario, out=folder, reporter=reporter)
     except Stopped:
         tell("stopped", {})
     except LockedError:
         tell("locked", {})
-    except Exception as error:  # of the strategy's own too: it must not stop the other cells
+    except (Exception, SystemExit) as error:  # of the strategy's own too: it must not stop the other cells
         if isinstance(error, StoreError) and error.errno in FULL:
             tell("unwritable", {"message": str(error)})
             return

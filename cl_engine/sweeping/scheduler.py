@@ -239,7 +239,6 @@ class Scheduler:
         self._end(cell, Status("failed", f"{facts['error']}: {facts['message']}"))
         if self.fail_fast:
             self._stop()
-            self.outcome.interrupted = True
 
     def _end(self, cell: Cell, status: Status) -> None:
         self.outcome.states[status.state] += 1

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cl_engine.config.document import dump
+from cl_engine.errors import InputError
 from cl_engine.reports.results import CELLS
 from cl_engine.running.store import writing
-from cl_engine.sweeping.cells import Cell, Sweep
+from cl_engine.sweeping.cells import Cell, Source, Sweep
 from cl_engine.sweeping.executors import Executor, Serial
 from cl_engine.sweeping.local import Local
 from cl_engine.sweeping.scheduler import Outcome, Scheduler, Watcher
@@ -48,6 +49,7 @@ def run_sweep(
     _note(sweep, folder)
     executor: Executor = Serial()
     if workers != 0:
+        _check_plain(sweep.source)
         executor = Local(workers or max(1, len(os.sched_getaffinity(0)) // threads), threads)
     scheduler = Scheduler(
         sweep.cells if cells is None else cells,
@@ -60,6 +62,14 @@ def run_sweep(
         fail_fast=fail_fast,
     )
     return scheduler.run()
+
+
+def _check_plain(source: Source) -> None:
+    try:
+        json.dumps(source if isinstance(source, Mapping) else str(source))
+    except (TypeError, ValueError):
+        what = "a scenario with Python objects in it cannot be handed to other processes"
+        raise InputError(f"{what}; allowed: plain data, or workers=0") from None
 
 
 def _note(sweep: Sweep, folder: Path) -> None:

@@ -79,3 +79,32 @@ def test_a_wrong_section_is_one_clear_line(sweep, complaint):
         assignments_of(sweep)
     assert complaint in str(caught.value)
     assert len(caught.value.problems) == 1
+
+
+def test_what_is_excluded_is_recognised_however_it_is_written():
+    sweep = {
+        "strategy": [{"kind": "replay", "total": 5}, "ncm"],
+        "memory.budget": ["1 MiB", 2**19],
+        "exclude": [
+            {"strategy": "replay", "memory.budget": "1024 KiB"},
+            {"memory.budget": "512 KiB", "strategy": "ncm"},
+        ],
+    }
+    left = [(str(c["strategy"])[:3], c["memory.budget"]) for c in assignments_of(sweep)]
+    assert left == [("{'k", 2**19), ("ncm", "1 MiB")]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "complaint"),
+    [
+        ({"strategy": ["a"], "exclude": [{"stratgy": "a"}]}, "matches no cell"),
+        ({"strategy": ["a"], "exclude": [{"strategy": "a"}]}, "leaves no cell"),
+        ({"strategy.total": [1], "strategy": ["a"]}, "strategy would overwrite strategy.total"),
+        ({"stream.step": [1], "zip": {"stream.step": [2]}}, "stream.step would overwrite stream.step"),
+        ({"zip": {"seed": [1]}, "seeds": 2}, "seed would overwrite seed"),
+        ({"name": ["a"]}, "name: cannot be varied"),
+    ],
+)
+def test_an_axis_that_would_be_lost_is_refused(sweep, complaint):
+    with pytest.raises(Problems, match=complaint):
+        assignments_of(sweep)

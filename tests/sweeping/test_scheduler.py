@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 import cl_engine
+from cl_engine.errors import InputError
+from cl_engine.reports.results import read_results
 from cl_engine.running.store import RunDirectory
+from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.sweeping.cells import sweep_of
 from cl_engine.sweeping.executors import Event, Job, Serial
 from cl_engine.sweeping.local import START
@@ -149,7 +152,8 @@ def test_a_failed_cell_is_one_line_keeps_its_traceback_and_is_tried_again_only_w
 def test_fail_fast_ends_after_the_first_failure(tmp_path):
     outcome, watcher = scheduled(tmp_path, Losing(2), fail_fast=True)
     assert outcome.states["failed"] == 1
-    assert outcome.interrupted
+    assert not outcome.interrupted
+    assert outcome.states["unfinished"] == 5
     assert len(watcher.ends) == 1
 
 
@@ -266,3 +270,59 @@ def test_a_worker_that_nobody_listens_to_ends_and_its_cell_has_not_failed(tmp_pa
     assert worker.wait(timeout=120) == 1
     worker.stdin.close()
     assert not [*tmp_path.glob("*/failed.json")]
+
+
+def test_a_cell_of_other_code_or_with_damaged_files_begins_anew_and_keeps_what_was_there(tmp_path, undisturbed):
+    folder = tmp_path / "tiny"
+    shutil.copytree(undisturbed, folder)
+    first, second, *_ = sorted(path.parent for path in folder.glob("*/result.json"))
+    (first / "result.json").write_text("garbage")
+    (second / "result.json").unlink()
+    (second / "checkpoint.safetensors").write_bytes(b"garbage")
+    outcome, watcher = scheduled(folder, Serial())
+    assert watcher.counts == (6, 4, 0, 0)
+    assert outcome.states["done"] == 6
+    assert (folder / f"{first.name}.1" / "result.json").read_text() == "garbage"
+    assert len([run for run in read_results(folder).runs if run.status == "done"]) == 6
+
+
+def test_runs_of_an_earlier_form_of_the_sweep_are_left_out_of_its_results(tmp_path):
+    for step in (2, 1):
+        cl_engine.sweep({**SCENARIO, "stream": {"step": step}}, out=tmp_path, workers=0)
+    results = read_results(tmp_path / "tiny")
+    assert {run.config["stream"]["step"] for run in results.runs} == {1}
+    assert len(results.left_out) == 6
+    assert {why for _, why in results.left_out} == {"it is no cell of the sweep as it is now"}
+
+
+class Leaving(Finetune):
+    """Ends the process, or is interrupted, while it learns."""
+
+    how = SystemExit
+
+    def learn(self, task, samples):
+        raise self.how(0)
+
+
+def test_a_strategy_that_ends_the_process_is_a_failed_cell(tmp_path):
+    scenario = {**SCENARIO, "strategy": Leaving, "sweep": {"seeds": 2}}
+    outcome, watcher = scheduled(tmp_path, Serial(), scenario)
+    assert outcome.states["failed"] == 2
+    assert all(why.startswith("SystemExit") for _, _, why in watcher.ends)
+
+
+def test_an_interrupt_in_this_process_ends_the_sweep(tmp_path, monkeypatch):
+    monkeypatch.setattr(Leaving, "how", KeyboardInterrupt)
+    outcome, _ = scheduled(tmp_path, Serial(), {**SCENARIO, "strategy": Leaving, "sweep": {"seeds": 2}})
+    assert outcome.interrupted
+    assert outcome.states["unfinished"] == 2
+
+
+def test_a_set_option_that_the_sweep_would_overwrite_is_refused():
+    with pytest.raises(cl_engine.ConfigError, match="the sweep varies strategy"):
+        sweep_of(SCENARIO, ["strategy=joint"])
+
+
+def test_python_objects_are_for_this_process_alone(tmp_path):
+    with pytest.raises(InputError, match="workers=0"):
+        cl_engine.sweep({**SCENARIO, "strategy": Leaving, "sweep": {"seeds": 2}}, out=tmp_path, workers=2)

@@ -17,7 +17,7 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "[": "{[}",  # at the start of a row, the row before would take it for its option
     "*": "{*}",
 }
