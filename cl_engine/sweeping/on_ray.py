@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import sys
 import time
 from collections import deque
@@ -35,6 +36,7 @@ from cl_engine.sweeping.running import FULL, LONGEST
 from cl_engine.sweeping.worker import LOG
 
 AUTO = "auto"
+REACHED_WITHIN = 10.0  # seconds
 FAREWELL = 5.0  # seconds that actors are given to remove their scratch folders
 
 
@@ -282,6 +284,7 @@ def _connect(ray: Any, address: str) -> bool:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
+        _answers(address)
         ray.init(address=address, **quiet)
     except Exception as error:  # of many kinds
         if address != AUTO or not isinstance(error, ConnectionError):
@@ -289,6 +292,13 @@ def _connect(ray: Any, address: str) -> bool:
             raise InputError(f"{what}; allowed: auto, or the address of one that runs") from None
         ray.init(address="local", num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, **quiet)
     return True
+
+
+def _answers(address: str) -> None:
+    """Raise OSError where nobody listens at ``host:port``; Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN).close()
 
 
 def _modules_of(cells: Sequence[Cell]) -> dict[str, bytes]:

@@ -104,6 +104,15 @@ def test_options_that_contradict_each_other_are_told_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.ray
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense"])
+def test_a_cluster_that_is_not_there_is_told_in_one_line(address, tmp_path):
+    pytest.importorskip("ray", reason="no ray, so no cluster")
+    with pytest.raises(cl_engine.errors.InputError, match=f"{address}.*cannot be reached.*allowed") as told:
+        run_sweep(sweep_of(SCENARIO), tmp_path / "out", Watching(), ray=address)
+    assert "\n" not in str(told.value)
+
+
 @contextmanager
 def cluster_of(nodes):
     """Start a head without cores, and ``nodes`` nodes of one core each."""
