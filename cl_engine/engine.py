@@ -65,7 +65,7 @@ def run(
     store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", scenario.identity)
     try:
         state, lines, note = None, [], None
-        modules = _modules_beside(scenario)  # read before they may be set aside with an earlier run
+        modules = modules_beside(scenario)  # read before they may be set aside with an earlier run
         if resume and (finished := store.finished()):
             return RunRecord(finished, store.path)
         if resume:
@@ -132,7 +132,7 @@ def _run(
                 "seconds": {"learn": learning, "predict": total - learning, "total": total},
             }
             if store is not None:
-                store.commit(index, held, line)
+                store.commit(index, held.data, line)
             lines.append(line)
             if reporter:
                 reporter.finished(line)
@@ -141,7 +141,7 @@ def _run(
     return result_of(scenario, terms, lines, stream.evaluators)
 
 
-def _modules_beside(scenario: Scenario) -> dict[str, bytes]:
+def modules_beside(scenario: Scenario) -> dict[str, bytes]:
     """Return the user's own modules beside the scenario file, so that the run directory re-creates its run."""
     return {path.name: path.read_bytes() for path in scenario.sources if path.parent == scenario.folder}
 

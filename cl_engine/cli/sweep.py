@@ -36,6 +36,16 @@ def sweep(
     threads: Annotated[
         int, typer.Option(min=1, help="Threads of each process; results depend on it in their last bits.")
     ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Run the cells on this Ray cluster; auto: the one that runs here, else one of this machine.",
+        ),
+    ] = None,
+    gpus_per_cell: Annotated[
+        float, typer.Option(min=0, help="GPUs that Ray gives each process, such as 0.25.")
+    ] = 0.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells, why each would run and what it will hold; run none.")
     ] = False,
@@ -64,7 +74,7 @@ def sweep(
     if dry_run:
         _list(chosen, folder)
         return
-    outcome = _run(found, chosen, folder, workers, threads, retry_failed, fail_fast)
+    outcome = _run(found, chosen, folder, workers, threads, ray, gpus_per_cell, retry_failed, fail_fast)
     words = [f"{count} {state}" for state, count in outcome.states.items() if count]
     summary = f"{', '.join(words) or 'no cell'}; results in {folder}"
     if outcome.unwritable:
@@ -82,6 +92,8 @@ def _run(
     folder: Path,
     workers: int | None,
     threads: int,
+    ray: str | None,
+    gpus_per_cell: float,
     retry_failed: bool,
     fail_fast: bool,
 ) -> Outcome:
@@ -98,6 +110,8 @@ def _run(
                 cells=cells,
                 workers=workers,
                 threads=threads,
+                ray=ray,
+                gpus_per_cell=gpus_per_cell,
                 retry_failed=retry_failed,
                 fail_fast=fail_fast,
             )

@@ -28,7 +28,6 @@ from safetensors import SafetensorError
 from cl_engine.config.document import dump
 from cl_engine.errors import EngineError
 from cl_engine.kinds.problems import one_line
-from cl_engine.memory.state import HeldState
 from cl_engine.reports.result import FILE as RESULT
 from cl_engine.reports.result import ResultError, read_result, sealed
 
@@ -126,8 +125,8 @@ class RunDirectory:
         """Write a file of the user's beside the configuration."""
         self._replace(name, content)
 
-    def commit(self, experience: int, held: HeldState, line: dict[str, Any]) -> None:
-        """Make an experience's record and state durable, in that order.
+    def commit(self, experience: int, state: bytes, line: dict[str, Any]) -> None:
+        """Make an experience's record and the file of its held state durable, in that order.
 
         Raises:
             StoreError: the disk is full or the directory cannot be written.
@@ -139,11 +138,11 @@ class RunDirectory:
                 lines.write(written)
             _sync(self.path / LINES)
             new = self.path / (STATE + ".new")
-            new.write_bytes(held.data)
+            new.write_bytes(state)
             _sync(new)
             entry = {
                 "experience": experience,
-                "sha256": hashlib.sha256(held.data).hexdigest(),
+                "sha256": hashlib.sha256(state).hexdigest(),
                 "lines_sha256": self._lines_so_far.hexdigest(),
             }
         checkpoints = [entry] if self._committed is None else [entry, self._committed]

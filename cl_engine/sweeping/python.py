@@ -24,6 +24,8 @@ def sweep(
     overrides: Sequence[str] = (),
     workers: int | None = None,
     threads: int = 1,
+    ray: str | None = None,
+    gpus_per_cell: float = 0.0,
     retry_failed: bool = False,
     fail_fast: bool = False,
 ) -> Results:
@@ -35,11 +37,14 @@ def sweep(
         overrides: assignments ``a.b=value`` to all cells.
         workers: processes; 0: in this one; None: one for each core that ``threads`` leaves.
         threads: of each process.
+        ray: address of a Ray cluster whose nodes run the cells, ``auto``, or None: this machine runs them.
+        gpus_per_cell: that Ray gives each process, such as 0.25.
         retry_failed: run cells again that failed before.
         fail_fast: end after the first failure.
 
     Raises:
         ConfigError: the scenario, its sweep or any of its cells is wrong.
+        InputError: there is no such cluster, or Ray is not installed.
         SweepStoppedError: it was interrupted, or the folder cannot be written any more.
     """
     found = sweep_of(scenario, overrides)
@@ -51,6 +56,8 @@ def sweep(
             progress,
             workers=workers,
             threads=threads,
+            ray=ray,
+            gpus_per_cell=gpus_per_cell,
             retry_failed=retry_failed,
             fail_fast=fail_fast,
         )

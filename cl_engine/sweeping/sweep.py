@@ -15,6 +15,7 @@ from cl_engine.running.store import writing
 from cl_engine.sweeping.cells import Cell, Source, Sweep
 from cl_engine.sweeping.executors import Executor, Serial
 from cl_engine.sweeping.local import Local
+from cl_engine.sweeping.on_ray import OnRay
 from cl_engine.sweeping.scheduler import Outcome, Scheduler, Watcher
 
 SWEEP = "sweep.yaml"
@@ -28,6 +29,8 @@ def run_sweep(
     cells: Sequence[Cell] | None = None,
     workers: int | None = None,
     threads: int = 1,
+    ray: str | None = None,
+    gpus_per_cell: float = 0.0,
     retry_failed: bool = False,
     fail_fast: bool = False,
 ) -> Outcome:
@@ -40,19 +43,30 @@ def run_sweep(
         cells: only these of its cells.
         workers: processes; 0: in this one; None: one for each core that ``threads`` leaves.
         threads: of each process.
+        ray: address of a Ray cluster whose nodes run them, ``auto``, or None: this machine runs them.
+        gpus_per_cell: that Ray gives each process.
         retry_failed: run cells again that failed before.
         fail_fast: end after the first failure.
 
     Raises:
+        InputError: there is no such cluster, or it is not what it must be.
         StoreError: the folder cannot be written.
     """
-    _note(sweep, folder)
+    if ray is None and gpus_per_cell:
+        raise InputError(f"got {gpus_per_cell} GPUs per cell; allowed: with ray alone")
+    if ray is not None and workers == 0:
+        raise InputError("got 0 workers and ray; allowed: at least 1")
+    cells = sweep.cells if cells is None else cells
     executor: Executor = Serial()
     if workers != 0:
         _check_plain(sweep.source)
+    if ray is not None:
+        executor = OnRay(ray, cells, threads, workers, gpus_per_cell)
+    elif workers != 0:
         executor = Local(workers or max(1, len(os.sched_getaffinity(0)) // threads), threads)
+    _note(sweep, folder)
     scheduler = Scheduler(
-        sweep.cells if cells is None else cells,
+        cells,
         folder,
         executor,
         watcher,

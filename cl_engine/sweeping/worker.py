@@ -42,7 +42,7 @@ def work() -> None:
     while True:
         job = jobs.get()
         folder = Path(job["folder"])
-        _print_to(folder / job["directory"] / LOG, nowhere)
+        print_to(folder / job["directory"] / LOG, nowhere)
         run_cell(
             job["source"],
             job["overrides"],
@@ -65,7 +65,7 @@ def _listen(jobs: queue.SimpleQueue[dict[str, Any]], stop: threading.Event) -> N
     os._exit(1)  # the sweep is gone
 
 
-def _print_to(log: Path, otherwise: int) -> None:
+def print_to(log: Path, otherwise: int) -> None:
     """Send what is printed from now on to a file."""
     sys.stdout.flush()
     sys.stderr.flush()
