@@ -14,8 +14,7 @@ from cl_engine.cli.options import File, Set
 from cl_engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from cl_engine.sweeping.cells import Cell, Sweep
-    from cl_engine.sweeping.scheduler import Outcome
+    from cl_engine.sweeping.cells import Cell
 
 SOME_FAILED = 4
 
@@ -64,6 +63,7 @@ def sweep(
     Exit status: 0 all done; 4 some failed; 130 interrupted, resumable with the same command.
     """
     from cl_engine.sweeping.cells import sweep_of
+    from cl_engine.sweeping.sweep import run_sweep
 
     with contextlib.redirect_stdout(sys.stderr):  # a user's module may print when it is imported
         found = sweep_of(file, overrides or [])
@@ -74,7 +74,18 @@ def sweep(
     if dry_run:
         _list(chosen, folder)
         return
-    outcome = _run(found, chosen, folder, workers, threads, ray, gpus_per_cell, retry_failed, fail_fast)
+    with contextlib.redirect_stdout(sys.stderr):
+        outcome = run_sweep(
+            found,
+            folder,
+            cells=chosen,
+            workers=workers,
+            threads=threads,
+            ray=ray,
+            gpus_per_cell=gpus_per_cell,
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+        )
     words = [f"{count} {state}" for state, count in outcome.states.items() if count]
     summary = f"{', '.join(words) or 'no cell'}; results in {folder}"
     if outcome.unwritable:
@@ -84,39 +95,6 @@ def sweep(
     print(summary)
     if outcome.states["failed"]:
         raise typer.Exit(SOME_FAILED)
-
-
-def _run(
-    sweep: Sweep,
-    cells: list[Cell],
-    folder: Path,
-    workers: int | None,
-    threads: int,
-    ray: str | None,
-    gpus_per_cell: float,
-    retry_failed: bool,
-    fail_fast: bool,
-) -> Outcome:
-    from cl_engine.reports.sweep_progress import SweepProgress
-    from cl_engine.sweeping.sweep import run_sweep
-
-    progress = SweepProgress()
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            return run_sweep(
-                sweep,
-                folder,
-                progress,
-                cells=cells,
-                workers=workers,
-                threads=threads,
-                ray=ray,
-                gpus_per_cell=gpus_per_cell,
-                retry_failed=retry_failed,
-                fail_fast=fail_fast,
-            )
-    finally:
-        progress.close()
 
 
 def _again() -> str:
@@ -139,9 +117,10 @@ def _chosen(cells: list[Cell], numbers: str | None, only: list[str]) -> list[Cel
 
 
 def _sets(cell: Cell, key: str, text: str) -> bool:
+    from cl_engine.config.axes import same
+
     value = cell.assignments.get(key)
-    named = value.get("kind") if isinstance(value, dict) else value
-    return text in (str(named), str(value))
+    return key in cell.assignments and (same(key, value, text) or text == str(value))
 
 
 def _numbers(text: str, most: int) -> set[int]:

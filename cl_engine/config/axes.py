@@ -59,10 +59,10 @@ def assignments_of(sweep: Mapping[str, Any], seed: int = 0) -> list[Assignments]
 
 
 def _matches(cell: Assignments, case: Assignments) -> bool:
-    return all(key in cell and _same(key, cell[key], value) for key, value in case.items())
+    return all(key in cell and same(key, cell[key], value) for key, value in case.items())
 
 
-def _same(key: str, value: Any, wanted: Any) -> bool:
+def same(key: str, value: Any, wanted: Any) -> bool:
     """Tell whether a cell's value is what is wanted: a part by its kind alone, a budget in any unit."""
     if isinstance(value, Mapping) and isinstance(wanted, str):
         value = value.get("kind")

@@ -106,19 +106,27 @@ class Scenario:
         except Problems as error:
             raise _located(document, error) from None
 
-    def check_budget(self) -> None:
-        """See whether the budget can be kept at all, by what the strategy holds without having seen a sample.
+    def shortage(self) -> str | None:
+        """Say why the budget cannot be kept, by what the strategy holds without having seen a sample, or None.
 
         Raises:
-            ConfigError: it cannot, whatever the samples are.
+            ConfigError: the strategy cannot be begun for all experiences.
         """
         try:
             with blaming(("strategy",)):
                 found = shortage(self.rebuilder(self.terms(dry=True)))
-            if found:
-                raise Problems([Problem(("memory", "budget"), found.words(self.memory.counted))])
         except Problems as error:
             raise _located(self.document, error) from None
+        return found.words(self.memory.counted) if found else None
+
+    def check_budget(self) -> None:
+        """See whether the budget can be kept at all.
+
+        Raises:
+            ConfigError: it cannot, whatever the samples are.
+        """
+        if words := self.shortage():
+            raise _located(self.document, Problems([Problem(("memory", "budget"), words)]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the resolved scenario as plain data; loading it again gives the same scenario.

@@ -7,7 +7,7 @@ import mmap
 import struct
 import zipfile
 import zlib
-from typing import Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -101,12 +101,17 @@ def _names(archive: zipfile.ZipFile) -> set[str]:
 def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     try:
         with archive.open(f"{name}.npy") as stream:
-            version = np.lib.format.read_magic(stream)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(stream)
+            shape, _, dtype = _read_header(stream)
             return shape, dtype
     except Exception as error:  # zipfile, zlib and the header parser raise many kinds for a damaged file
         raise DataError(f"{name} is damaged: {one_line(error)}; allowed: what numpy.savez writes") from None
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of an array, up to its first value: shape, whether columns come first, type."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(stream)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
@@ -133,9 +138,7 @@ def _mapped(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[An
             if zlib.crc32(stored) != member.CRC:
                 raise ValueError("its checksum is wrong")
         file.seek(start)
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
+        shape, fortran, dtype = _read_header(file)
         order: Literal["F", "C"] = "F" if fortran else "C"
         return np.memmap(archive.filename, dtype, "c", file.tell(), shape, order)
 

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from cl_engine.errors import InputError
 
-FILE = "result.json"
+FILE, CONFIG, LINES = "result.json", "config.yaml", "experiences.jsonl"  # of a run directory
 
 
 class AccuracyRecord(TypedDict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -13,14 +13,14 @@ from cl_engine.config.document import SourceError, read
 from cl_engine.errors import InputError
 from cl_engine.kinds.registry import kinds
 from cl_engine.metrics import DESCRIPTIONS
-from cl_engine.reports.result import FILE, ResultError, read_result
-from cl_engine.reports.text import by_kind, size
+from cl_engine.reports.result import CONFIG, FILE, LINES, ResultError, read_result
+from cl_engine.reports.text import by_kind, leaves, size
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1  # of results that this version reads
-CELLS, FAILED, LINES, CONFIG = "cells.jsonl", "failed.json", "experiences.jsonl", "config.yaml"
+CELLS, FAILED = "cells.jsonl", "failed.json"
 TOLD_APART_BY_COLUMN = ("seed", "memory.budget", "memory.policy", "strategy", "strategy.kind")
 ROWS = 20  # of the table that a notebook shows
 Per = Literal["run", "experience", "curve", "matrix"]
@@ -115,7 +115,7 @@ class Results:
 
     def labels(self) -> dict[str, str]:
         """Return by run what tells its method from the others: the strategy and the options that differ."""
-        options = {run.run: _leaves(run.config["strategy"], "strategy.") for run in self.runs}
+        options = {run.run: leaves(run.config["strategy"], "strategy.") for run in self.runs}
         others = [key for key in self.swept() if key not in TOLD_APART_BY_COLUMN]
         values: dict[tuple[str, str], set[str]] = {}  # by strategy and option
         for run in self.runs:
@@ -275,7 +275,6 @@ def _found(path: Path, cell: Mapping[str, Any] | None) -> tuple[Found | None, st
     """Return the run of a directory, or why it is none; an empty text where it never was one."""
     number = cell["cell"] if cell else None
     assignments = cell["assignments"] if cell else {}
-    why = ""
     if (path / FILE).exists():
         try:
             result = read_result(path)
@@ -295,7 +294,7 @@ def _found(path: Path, cell: Mapping[str, Any] | None) -> tuple[Found | None, st
         return Found(number, path.name, path, "impossible", cell["impossible"], *known), ""
     config = _config(path) or (cell["config"] if cell else None)
     if config is None:
-        return None, why
+        return None, ""
     failure = failure_of(path)
     done = sum(1 for _ in _lines(path / LINES))
     status = "failed" if failure else "unfinished"
@@ -332,16 +331,6 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(found, dict):
             yield found
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            leaves |= _leaves(value, f"{prefix}{key}.")
-        elif f"{prefix}{key}" not in TOLD_APART_BY_COLUMN:
-            leaves[prefix + key] = str(value) if isinstance(value, Sequence) else value
-    return leaves
 
 
 def _flat(value: Any) -> Any:

@@ -124,17 +124,22 @@ def _protocol(result: Mapping[str, Any]) -> list[Any]:
 def _differs(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
     """Return the options in which a run differs from another one of the same strategy."""
     kind = result["config"]["strategy"]["kind"]
-    alike = [_leaves(r["config"]) for r in results if r["config"]["strategy"]["kind"] == kind]
-    own = _leaves(result["config"])
+    alike = [leaves(r["config"]) for r in results if r["config"]["strategy"]["kind"] == kind]
+    own = leaves(result["config"])
     keys = [k for k in own if any(other.get(k) != own[k] for other in alike) and k not in ("name", "seed")]
     return ", ".join(f"{k.partition('.')[2] or k}={own[k]}" for k in keys)
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested mappings by dotted key, each key with ``prefix`` before it.
+
+    >>> leaves({"seed": 0, "data": {"kind": "digits"}})
+    {'seed': 0, 'data.kind': 'digits'}
+    """
+    found: dict[str, Any] = {}
     for key, value in tree.items():
-        leaves |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return leaves
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return found
 
 
 def by_kind(entries: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:

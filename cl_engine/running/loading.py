@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cl_engine.config.scenario import Scenario
 from cl_engine.memory.state import HeldState
-from cl_engine.running.store import CONFIG, ResumeError, RunDirectory
+from cl_engine.reports.result import CONFIG
+from cl_engine.running.store import ResumeError, RunDirectory
 from cl_engine.strategies.strategy import Strategy
 
 

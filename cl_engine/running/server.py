@@ -8,7 +8,6 @@ Its environment and import path are those of its start, whatever jobs do; it end
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -17,17 +16,7 @@ import sys
 import traceback
 from pathlib import Path
 
-# This package first, so that nothing beside a user's file stands in its place; then the parent's import path.
-START = """
-import json, sys
-here, path = json.loads(sys.argv[1])
-sys.path.insert(0, here)
-from cl_engine.running.server import preload, serve
-preload()
-sys.path[:] = path
-serve()
-"""
-HERE = Path(__file__).parent.parent.parent
+from cl_engine.running.start import command
 
 
 class Server:
@@ -39,7 +28,7 @@ class Server:
 
     def __init__(self, cwd: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", START, json.dumps([str(HERE), [p for p in sys.path if p]])],
+            command(__name__, "serve", prepare="preload"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=cwd,

@@ -28,18 +28,11 @@ from safetensors import SafetensorError
 from cl_engine.config.document import dump
 from cl_engine.errors import EngineError
 from cl_engine.kinds.problems import one_line
+from cl_engine.reports.result import CONFIG, LINES, ResultError, read_result, sealed
 from cl_engine.reports.result import FILE as RESULT
-from cl_engine.reports.result import ResultError, read_result, sealed
 
 FORMAT = 1
-CONFIG, LINES, STATE, INDEX, LOCK, WORK = (
-    "config.yaml",
-    "experiences.jsonl",
-    "checkpoint.safetensors",
-    "checkpoint.json",
-    ".lock",
-    ".work",
-)
+STATE, INDEX, LOCK, WORK = "checkpoint.safetensors", "checkpoint.json", ".lock", ".work"
 # What reading JSON raises that is not what was written; RecursionError: nested without end.
 DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 

@@ -80,7 +80,8 @@ def sweep_of(source: Source, overrides: Sequence[str] = ()) -> Sweep:
     sweep = base.document.tree.get("sweep")
     if not sweep:
         raise ConfigError(f"{base.document.origin}: sweep: missing; allowed: such as {{strategy: [replay, icarl]}}")
-    varied = {key for cell in assignments_of(sweep, base.seed) for key in cell}
+    assigned = assignments_of(sweep, base.seed)
+    varied = {key for cell in assigned for key in cell}
     for override in overrides:
         key = override.partition("=")[0].strip()
         if clash := next(
@@ -90,7 +91,6 @@ def sweep_of(source: Source, overrides: Sequence[str] = ()) -> Sweep:
             raise ConfigError(f"--set {shown(override)}: {what}")
     found: dict[str, Cell] = {}
     wrong: list[str] = []
-    assigned = assignments_of(sweep, base.seed)
     for number, assignments in enumerate(assigned, start=1):
         changes = {**assignments, "sweep": None, "name": base.name}
         try:
@@ -110,10 +110,9 @@ def sweep_of(source: Source, overrides: Sequence[str] = ()) -> Sweep:
 
 def _impossible(scenario: Scenario) -> str | None:
     try:
-        scenario.check_budget()
+        return scenario.shortage()
     except ConfigError as error:
-        return str(error).partition("memory.budget: ")[2] or str(error)
-    return None
+        return str(error)
 
 
 def _word(key: str, value: Any) -> str:

@@ -39,8 +39,9 @@ class Event(NamedTuple):
     Attributes:
         cell: its number.
         what: ``progress`` (an experience is committed; facts ``done``, ``of``), ``done`` (``seconds``), ``stopped``
-            (as asked, resumable), ``locked`` (another process runs it), ``failed`` (``error``, ``message``),
-            ``unwritable`` (``message``; no cell can be written any more) or ``lost`` (its process died; ``why``).
+            (as asked, resumable), ``locked`` (another process runs it), ``failed`` (``error``, ``message``,
+            ``traceback``), ``unwritable`` (``message``; no cell can be written any more) or ``lost`` (its process
+            died; ``why``).
         facts: more about it.
     """
 

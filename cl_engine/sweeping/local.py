@@ -8,25 +8,14 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from cl_engine.running.start import command
 from cl_engine.sweeping.executors import Event, Job
 
-# This package first, so that nothing beside a user's file stands in its place; then the parent's import path.
-START = """
-import json, sys
-here, path = json.loads(sys.argv[1])
-sys.path.insert(0, here)
-from cl_engine.sweeping.worker import work
-sys.path[:] = path
-work()
-"""
-HERE = Path(__file__).parent.parent.parent
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -97,7 +86,7 @@ class _Worker:
     def __init__(self, threads: int) -> None:
         self.job: Job | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-c", START, json.dumps([str(HERE), [p for p in sys.path if p]])],
+            command("cl_engine.sweeping.worker", "work"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **dict.fromkeys(THREADS, str(threads))},

@@ -18,9 +18,9 @@ import torch
 import cl_engine
 from cl_engine.data.samples import DataSource
 from cl_engine.reports.result import FILE as RESULT
-from cl_engine.reports.results import FAILED
+from cl_engine.reports.result import LINES
 from cl_engine.running.allocation import keep_freed_memory
-from cl_engine.running.store import INDEX, LINES, STATE
+from cl_engine.running.store import INDEX, STATE
 from cl_engine.sweeping.executors import Job
 from cl_engine.sweeping.running import run_cell
 from cl_engine.sweeping.worker import LOG, print_to
@@ -109,7 +109,9 @@ class Node:
             if what == "progress" and facts["done"] > handed_over:
                 handed_over = facts["done"]
                 names = [LINES, STATE, INDEX]
-            files = _read(directory, [*names, *{"done": [RESULT], "failed": [FAILED]}.get(what, [])])
+            if what == "done":
+                names = [RESULT]
+            files = _read(directory, names)
             if LINES in files:
                 files[LINES] = files[LINES].splitlines(keepends=True)[-1]
             sys.stdout.flush()

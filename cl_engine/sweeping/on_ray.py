@@ -26,8 +26,8 @@ from cl_engine.engine import modules_beside
 from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.problems import one_line
 from cl_engine.reports.result import FILE as RESULT
-from cl_engine.reports.results import FAILED
-from cl_engine.running.store import INDEX, LINES, STATE, LockedError, RunDirectory
+from cl_engine.reports.result import LINES
+from cl_engine.running.store import INDEX, STATE, LockedError, RunDirectory
 from cl_engine.sweeping.cells import Cell
 from cl_engine.sweeping.executors import Event, Job
 from cl_engine.sweeping.local import THREADS
@@ -239,11 +239,8 @@ class OnRay:
             _check_identity(json.loads(files[INDEX]), store, running.place.host)
             store.commit(running.done, files[STATE], json.loads(files[LINES]))
             running.done += 1
-        if FAILED in files:
-            store.keep(FAILED, files[FAILED])
         if RESULT in files:
             store.keep(RESULT, files[RESULT])
-            (store.path / FAILED).unlink(missing_ok=True)
 
     def _lost(self, running: _Running, error: Exception) -> None:
         if running.place is None and not running.fresh:  # the actor died while it waited for a cell

@@ -8,7 +8,6 @@ from typing import Any
 
 from cl_engine.errors import EngineError
 from cl_engine.reports.results import Results, read_results
-from cl_engine.reports.sweep_progress import SweepProgress
 from cl_engine.sweeping.cells import sweep_of
 from cl_engine.sweeping.sweep import run_sweep
 
@@ -48,21 +47,17 @@ def sweep(
         SweepStoppedError: it was interrupted, or the folder cannot be written any more.
     """
     found = sweep_of(scenario, overrides)
-    folder, progress = Path(out) / found.name, SweepProgress()
-    try:
-        outcome = run_sweep(
-            found,
-            folder,
-            progress,
-            workers=workers,
-            threads=threads,
-            ray=ray,
-            gpus_per_cell=gpus_per_cell,
-            retry_failed=retry_failed,
-            fail_fast=fail_fast,
-        )
-    finally:
-        progress.close()
+    folder = Path(out) / found.name
+    outcome = run_sweep(
+        found,
+        folder,
+        workers=workers,
+        threads=threads,
+        ray=ray,
+        gpus_per_cell=gpus_per_cell,
+        retry_failed=retry_failed,
+        fail_fast=fail_fast,
+    )
     if outcome.unwritable or (outcome.interrupted and not fail_fast):
         raise SweepStoppedError(f"{outcome.unwritable or 'interrupted'}; what is finished is kept in {folder}")
     return read_results(folder)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import json
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,11 +12,10 @@ from cl_engine.config.scenario import ConfigError, Scenario
 from cl_engine.data.samples import DataSource
 from cl_engine.engine import run
 from cl_engine.kinds.problems import one_line
-from cl_engine.reports.results import FAILED
 from cl_engine.running.store import LockedError, ResumeError, StoreError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other cell can be written either
-LONGEST = 2000  # characters of a message
+LONGEST, LONGEST_TRACEBACK = 2000, 1 << 16  # characters of a message, and of where it came from
 
 Tell = Callable[[str, dict[str, Any]], None]
 
@@ -70,10 +67,8 @@ def run_cell(
         sources: data that earlier cells were loaded with.
         stopping: whether the run shall end after the next experience.
     """
-    directory = folder
     try:
         scenario = Scenario.load(source, overrides, sources, **changes)
-        directory = folder / f"{scenario.name}-{scenario.id}"
         if scenario.id != expected:
             raise ConfigError("the scenario changed while the sweep ran; start it again")
         reporter = _Reporter(tell, stopping)
@@ -90,18 +85,6 @@ def run_cell(
             tell("unwritable", {"message": str(error)})
             return
         facts = {"error": type(error).__name__, "message": one_line(error)[:LONGEST]}
-        note_failure(directory, facts, traceback.format_exc())
-        tell("failed", facts)
+        tell("failed", {**facts, "traceback": traceback.format_exc()[-LONGEST_TRACEBACK:]})
     else:
-        with contextlib.suppress(OSError):
-            (directory / FAILED).unlink(missing_ok=True)
         tell("done", {"seconds": result.to_dict()["seconds"]["total"]})
-
-
-def note_failure(directory: Path, facts: dict[str, Any], trace: str = "") -> None:
-    """Write ``failed.json`` into a run directory; where it cannot be written the cell is merely unfinished."""
-    with contextlib.suppress(OSError):
-        directory.mkdir(parents=True, exist_ok=True)
-        new = directory / f"{FAILED}.new"
-        new.write_text(json.dumps({**facts, "traceback": trace[-(1 << 16) :]}, indent=1))
-        new.replace(directory / FAILED)

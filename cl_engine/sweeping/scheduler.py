@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import Counter, deque
@@ -11,12 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cl_engine.reports.result import FILE as RESULT
-from cl_engine.reports.result import ResultError, read_result
-from cl_engine.reports.results import failure_of
-from cl_engine.running.store import LINES
+from cl_engine.reports.result import LINES, ResultError, read_result
+from cl_engine.reports.results import FAILED, failure_of
+from cl_engine.reports.whole import write_whole
 from cl_engine.sweeping.cells import Cell
 from cl_engine.sweeping.executors import Event, Executor, Job
-from cl_engine.sweeping.running import note_failure
 
 LOCKED_WAIT = 1.0  # seconds before a cell that somebody else runs is looked at again
 
@@ -214,6 +214,8 @@ class Scheduler:
             return
         self.running.pop(cell.number, None)
         if event.what == "done":
+            with contextlib.suppress(OSError):
+                (self.folder / cell.directory / FAILED).unlink(missing_ok=True)
             self._end(cell, Status("done", seconds=event.facts["seconds"]))
         elif event.what == "failed":
             self._fail(cell, event.facts)
@@ -233,9 +235,11 @@ class Scheduler:
                 self._fail(cell, {"error": "Lost", "message": f"{event.facts['why']}, twice"})
 
     def _fail(self, cell: Cell, facts: Mapping[str, Any]) -> None:
-        directory, found = self.folder / cell.directory, failure_of(self.folder / cell.directory)
-        trace = (found or {}).get("traceback", "") if found and found["message"] == facts["message"] else ""
-        note_failure(directory, {**facts, "code": cell.scenario.identity["code"]}, trace)
+        failure = {**facts, "code": cell.scenario.identity["code"]}
+        with contextlib.suppress(OSError):  # where it cannot be written the cell is merely unfinished
+            directory = self.folder / cell.directory
+            directory.mkdir(parents=True, exist_ok=True)
+            write_whole(directory / FAILED, json.dumps(failure, indent=1))
         self._end(cell, Status("failed", f"{facts['error']}: {facts['message']}"))
         if self.fail_fast:
             self._stop()

@@ -11,6 +11,8 @@ from typing import Any
 from cl_engine.config.document import dump
 from cl_engine.errors import InputError
 from cl_engine.reports.results import CELLS
+from cl_engine.reports.sweep_progress import SweepProgress
+from cl_engine.reports.whole import write_whole
 from cl_engine.running.store import writing
 from cl_engine.sweeping.cells import Cell, Source, Sweep
 from cl_engine.sweeping.executors import Executor, Serial
@@ -24,7 +26,7 @@ SWEEP = "sweep.yaml"
 def run_sweep(
     sweep: Sweep,
     folder: Path,
-    watcher: Watcher,
+    watcher: Watcher | None = None,
     *,
     cells: Sequence[Cell] | None = None,
     workers: int | None = None,
@@ -39,7 +41,7 @@ def run_sweep(
     Args:
         sweep: as :func:`cl_engine.sweeping.cells.sweep_of` read it.
         folder: where the run directories are.
-        watcher: told how it proceeds.
+        watcher: told how it proceeds; None tells people, on standard error.
         cells: only these of its cells.
         workers: processes; 0: in this one; None: one for each core that ``threads`` leaves.
         threads: of each process.
@@ -65,17 +67,21 @@ def run_sweep(
     elif workers != 0:
         executor = Local(workers or max(1, len(os.sched_getaffinity(0)) // threads), threads)
     _note(sweep, folder)
+    progress = SweepProgress()
     scheduler = Scheduler(
         cells,
         folder,
         executor,
-        watcher,
+        watcher or progress,
         source=sweep.source if isinstance(sweep.source, Mapping) else str(sweep.source),
         overrides=sweep.overrides,
         retry_failed=retry_failed,
         fail_fast=fail_fast,
     )
-    return scheduler.run()
+    try:
+        return scheduler.run()
+    finally:
+        progress.close()
 
 
 def _check_plain(source: Source) -> None:
@@ -91,8 +97,8 @@ def _note(sweep: Sweep, folder: Path) -> None:
     rows = map(_row, sweep.cells)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / CELLS, "".join(json.dumps(row, default=str) + "\n" for row in rows))
-        _replace(folder / SWEEP, dump(json.loads(json.dumps(sweep.tree, default=str))))
+        write_whole(folder / CELLS, "".join(json.dumps(row, default=str) + "\n" for row in rows))
+        write_whole(folder / SWEEP, dump(json.loads(json.dumps(sweep.tree, default=str))))
 
 
 def _row(cell: Cell) -> dict[str, Any]:
@@ -105,9 +111,3 @@ def _row(cell: Cell) -> dict[str, Any]:
         "budget_bytes": None if budget is None else budget.bytes,
         "config": cell.scenario.to_dict(),
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)

@@ -16,11 +16,11 @@ import pytest
 import cl_engine
 from cl_engine.errors import InputError
 from cl_engine.reports.results import read_results
+from cl_engine.running.start import command
 from cl_engine.running.store import RunDirectory
 from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.sweeping.cells import sweep_of
 from cl_engine.sweeping.executors import Event, Job, Serial
-from cl_engine.sweeping.local import START
 from cl_engine.sweeping.scheduler import Scheduler, status_of
 from cl_engine.sweeping.sweep import run_sweep
 
@@ -254,9 +254,8 @@ def _wait_for_end(pids):
 
 def test_a_worker_that_nobody_listens_to_ends_and_its_cell_has_not_failed(tmp_path):
     (cell, *_) = sweep_of(SCENARIO).cells
-    here = str(Path(cl_engine.__file__).parent.parent)
     worker = subprocess.Popen(
-        [sys.executable, "-c", START, json.dumps([here, [here]])],
+        command("cl_engine.sweeping.worker", "work"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

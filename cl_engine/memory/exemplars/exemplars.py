@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from cl_engine.memory.exemplars.selection import BY_FEATURES, first, newest_keys
 Selection = Literal["random", "reservoir", "ring", "herding", "nearest-mean", "class-balanced"]
 COUNTING = ("random", "class-balanced", "reservoir")  # uniform: they need to know how many were delivered
 Preferred = Callable[[Tensor], Tensor]  # counts [groups] -> the preferred candidates, group by group
+Amount = TypeVar("Amount", int, Tensor)
 PROBE = 32  # samples that are encoded for a first idea of their size
 
 
@@ -194,25 +195,22 @@ class Exemplars(EncodedSamples):
         if each is not None:
             chosen = preferred(limits.counts(available, self._cost(limits, new, each)))
             return chosen, self._candidates(chosen, new)
-        beside, most = self._cost(limits, new, 0), limits.counts(available)
-        estimate = self._cost(limits, new, self._usual_size(new))
+        most, estimate = limits.counts(available), self._cost(limits, new, self._usual_size(new))
         while True:
             counts = limits.counts(available, estimate)
             chosen = preferred(counts)
             encoded = self._candidates(chosen, new)
-            own = encoded.sizes if limits.room is None or limits.room.counts_samples else 0 * encoded.sizes
-            fits = limits.fitting(own + beside, group[chosen])
+            fits = limits.fitting(self._cost(limits, new, encoded.sizes), group[chosen])
             fitted = torch.bincount(group[chosen[fits]], minlength=len(counts))
             if estimate <= 1 or not ((fitted == counts) & (counts < most)).any():
                 return chosen[fits], encoded.take(fits)
             estimate = max(1, estimate // 2)  # a class has room for more than were looked at
 
-    def _cost(self, limits: Limits, new: Samples, each: int) -> int:
-        """Return the bytes that count for one exemplar whose sample takes ``each``, 0 where there is no room."""
+    def _cost(self, limits: Limits, new: Samples, each: Amount) -> Amount:
+        """Return the bytes that count for exemplars whose samples take ``each``; ``each`` itself without a room."""
         if limits.room is None:
             return each
-        own = each if limits.room.counts_samples else 0
-        return own + limits.room.beside(self.sizes_vary, self.column_bytes(new))
+        return each * limits.room.counts_samples + limits.room.beside(self.sizes_vary, self.column_bytes(new))
 
     def _usual_size(self, new: Samples) -> int:
         """Estimate the bytes of an encoded sample, rather too low, at least 1."""

@@ -16,8 +16,10 @@ from cl_engine.reports.page.drawn import Shown
 from cl_engine.reports.page.markup import Markup, join, json_block, tag
 from cl_engine.reports.page.palette import FAMILIES, Look, looks, style
 from cl_engine.reports.page.tables import pair_data
-from cl_engine.reports.results import LINES, Found, Per, Results
+from cl_engine.reports.result import LINES
+from cl_engine.reports.results import Found, Per, Results
 from cl_engine.reports.text import size
+from cl_engine.reports.whole import write_whole
 from cl_engine.strategies import KINDS
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -70,11 +72,9 @@ class Page:
 
 def write_page(page: Page, path: Path) -> int:
     """Write the page as one file and return its bytes; it is whole or absent."""
-    text = html_of(page).encode("utf-8")
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(text)
-    beside.replace(path)
-    return len(text)
+    text = html_of(page)
+    write_whole(path, text)
+    return len(text.encode("utf-8"))
 
 
 def page_of(found: Results, title: str, beside: Path, command: str = "") -> Page:
