@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,9 +13,11 @@ from cl_engine.memory.ledger import MemoryContractError
 from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Audit, RebuildAudit
 from cl_engine.running.isolated import ProcessAudit
+from cl_engine.running.living import live
 from cl_engine.running.record import RunRecord, memory_facts, result_of
+from cl_engine.running.sharing import Sharing
 from cl_engine.running.store import ResumeError, RunDirectory
-from cl_engine.running.stream import Curve, Stream
+from cl_engine.running.stream import Stream
 
 
 class Reporter(Protocol):
@@ -38,6 +39,7 @@ def run(
     out: str | Path | None = None,
     resume: bool = False,
     reporter: Reporter | None = None,
+    sharing: Path | None = None,
     **changes: Any,
 ) -> RunRecord:
     """Run a scenario and return its record.
@@ -48,6 +50,8 @@ def run(
         resume: continue where an earlier run in the same directory ended; a finished one is returned as it is.
             Without it an earlier run is set aside, never overwritten.
         reporter: told how the run proceeds.
+        sharing: folder where runs that differ in their budget alone leave what others of them can take over; the
+            result is the same without it.
         changes: keys of the scenario to replace, such as ``seed=1``.
 
     Raises:
@@ -61,7 +65,7 @@ def run(
     if out is None:
         if reporter:
             reporter.started(scenario, None, 0, None)
-        return RunRecord(_run(scenario, None, None, [], reporter))
+        return RunRecord(_run(scenario, None, None, [], reporter, sharing))
     store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", scenario.identity)
     try:
         state, lines, note = None, [], None
@@ -80,7 +84,7 @@ def run(
                 store.keep(name, source)
         if reporter:
             reporter.started(scenario, store.path, len(lines), note)
-        result = store.finish(_run(scenario, store, state, lines, reporter))
+        result = store.finish(_run(scenario, store, state, lines, reporter, sharing))
         return RunRecord(result, store.path)
     finally:
         store.close()
@@ -92,44 +96,39 @@ def _run(
     state: bytes | None,
     lines: list[dict[str, Any]],
     reporter: Reporter | None,
+    sharing: Path | None,
 ) -> dict[str, Any]:
     """Plan, then for each experience: learn, ledger, budget, evaluate, record, checkpoint.
 
     No strategy object lives through a boundary.  Learning rebuilds one from what was held and returns what it
     holds; evaluation rebuilds another, so that the accuracy reported is the accuracy of what was kept.
     """
-    terms = scenario.terms()
-    rebuilder, stream = scenario.rebuilder(terms), Stream(scenario, terms)
+    terms, shared = scenario.terms(), Sharing(scenario, sharing)
+    rebuilder, stream = scenario.rebuilder(shared.terms(terms)), Stream(scenario, terms)
     held = None if state is None else HeldState.read(state, rebuilder.signature(len(lines)))
-    audit: Audit = RebuildAudit(rebuilder)
+    audit: Audit = RebuildAudit(rebuilder, shared.train)
     if scenario.memory.audit == "process":
         audit = ProcessAudit(rebuilder, None if store is None else store.work)
     progress = reporter.progress if reporter else None
     told = {note for line in lines for note in line["notes"]}  # remarks are made once in a run
     try:
         for index in range(len(lines), len(scenario.plan)):
-            begun = time.perf_counter()
-            curve = Curve(stream, index, audit.predictor)
-            learned = audit.learn(index, held, stream.samples(index), stream.deliveries[index], curve, progress)
-            learning = time.perf_counter() - begun - curve.seconds
-            held = learned.held
-            if terms.budget is not None:
-                terms.budget.enforce(held.entries, learned.transient, index)
-            predictor = audit.predictor(index, held)
-            measured: dict[str, Any] = {}
-            for evaluator in stream.evaluators:
-                measured |= evaluator.facts(predictor, index, terms.exposures[index].seen_classes)
-            total = time.perf_counter() - begun
-            remarks = [remark for remark in learned.remarks if remark not in told]
+            if lived := shared.experience(index, rebuilder):
+                terms.enforce(lived.held.entries, lived.facts["transient"], index)
+            else:
+                lived = live(stream, audit, index, held, progress)
+                shared.keep_experience(index, lived)
+            held, facts = lived
+            remarks = [remark for remark in facts["remarks"] if remark not in told]
             told.update(remarks)
             line = {
                 **stream.facts(index),
-                **measured,
-                "curve": curve.points,
-                **memory_facts(held.entries, learned.transient, scenario.memory.counted),
-                "notes": [*remarks, *learned.notes, *dict.fromkeys(predictor.notes)],
+                **facts["measured"],
+                "curve": facts["curve"],
+                **memory_facts(held.entries, facts["transient"], scenario.memory.counted),
+                "notes": [*remarks, *facts["notes"]],
                 "threads": torch.get_num_threads(),
-                "seconds": {"learn": learning, "predict": total - learning, "total": total},
+                "seconds": facts["seconds"],
             }
             if store is not None:
                 store.commit(index, held.data, line)

@@ -57,6 +57,12 @@ def sweep(
         bool, typer.Option("--retry-failed", help="Run cells again that failed before.")
     ] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End after the first failure.")] = False,
+    no_share: Annotated[
+        bool, typer.Option("--no-share", help="Compute everything in every cell; the results are the same.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on where cells were computed with other --threads.")
+    ] = False,
 ) -> None:
     """Run a scenario once for each cell of its `sweep` section; what is finished is not run again.
 
@@ -85,6 +91,8 @@ def sweep(
             gpus_per_cell=gpus_per_cell,
             retry_failed=retry_failed,
             fail_fast=fail_fast,
+            share=not no_share,
+            force=force,
         )
     words = [f"{count} {state}" for state, count in outcome.states.items() if count]
     summary = f"{', '.join(words) or 'no cell'}; results in {folder}"

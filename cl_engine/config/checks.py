@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from cl_engine.config.axes import assignments_of
+from cl_engine.config.common import Common
 from cl_engine.config.document import Document
 from cl_engine.config.identity import data_identity
 from cl_engine.config.keys import Evaluate, homes, keys
@@ -35,11 +36,9 @@ from cl_engine.training.augmentation import augmentation_of
 class Check:
     """The steps from a tree of plain data (and, from Python, objects) to a scenario."""
 
-    def __init__(
-        self, document: Document, folder: Path | None, name: str, sources: dict[str, DataSource] | None = None
-    ) -> None:
+    def __init__(self, document: Document, folder: Path | None, name: str, common: Common | None = None) -> None:
         self.document, self.folder, self.source = document, folder, None
-        self.sources = {} if sources is None else sources
+        self.common = common or Common()
         tree = document.tree
         if hasattr(tree.get("data"), "load"):  # a data source object
             self.source = tree["data"]
@@ -157,15 +156,15 @@ class Check:
     def _source(self) -> DataSource:
         target, options = self._target("data", "data"), options_of(self.keys["data"])
         spelled_out = json.dumps(self.keys["data"], sort_keys=True, default=str)
-        if spelled_out in self.sources:
-            return self.sources[spelled_out]
+        if spelled_out in self.common.sources:
+            return self.common.sources[spelled_out]
         with blaming(("data",)):
             source = target(**options)
         if not (hasattr(source, "load") and hasattr(source, "labels")):
             what = f"{shown(self.keys['data']['kind'])} has no labels() and load(), so it is no data source"
             raise Problems([Problem(("data", "kind"), what)])
         found: DataSource = source
-        self.sources[spelled_out] = found
+        self.common.sources[spelled_out] = found
         return found
 
     def _labels(self, source: DataSource) -> Labels:
@@ -178,6 +177,14 @@ class Check:
         return {"kind": "object", "sha256": data_identity(source) or source.load().identity()}
 
     def _plan(self, stream: Mapping[str, Any], labels: Labels) -> StreamPlan:
+        if self.source is not None:
+            return self._planned(stream, labels)
+        spelled_out = json.dumps([self.keys["data"], stream], sort_keys=True, default=str)
+        if spelled_out not in self.common.plans:
+            self.common.plans[spelled_out] = self._planned(stream, labels)
+        return self.common.plans[spelled_out]
+
+    def _planned(self, stream: Mapping[str, Any], labels: Labels) -> StreamPlan:
         family, common = self._target("stream", "streams"), options_model(every_stream).model_fields
         own = {k: v for k, v in options_of(stream).items() if k not in common}
         modifiers = {name: stream[name] for name in MODIFIERS if stream[name] is not None}

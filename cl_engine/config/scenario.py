@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 
 from cl_engine.config.checks import Check, blaming, options_of
+from cl_engine.config.common import Common
 from cl_engine.config.document import Document, SourceError, read
 from cl_engine.config.identity import code_identity, data_identity, user_modules
 from cl_engine.config.keys import Evaluate
@@ -68,7 +69,7 @@ class Scenario:
         cls,
         scenario: str | Path | Mapping[str, Any] | Scenario,
         overrides: Sequence[str] = (),
-        sources: dict[str, DataSource] | None = None,
+        common: Common | None = None,
         **changes: Any,
     ) -> Scenario:
         """Read and check a scenario.
@@ -78,7 +79,7 @@ class Scenario:
                 From Python, ``data`` may be a data source or :class:`DataSet`, ``strategy`` a :class:`Strategy`
                 class or object.
             overrides: assignments ``a.b=value``, as of ``--set``.
-            sources: data sources that other scenarios were loaded with; shared, and added to.
+            common: parts that other scenarios were loaded with; used again, and added to.
             changes: keys to replace; ``seed=1``, or ``**{"stream.step": 5}``.
 
         Raises:
@@ -100,7 +101,7 @@ class Scenario:
         except SourceError as error:
             raise ConfigError(str(error)) from None
         try:
-            made = cls(**Check(document, folder, name, sources).parts())
+            made = cls(**Check(document, folder, name, common).parts())
             made._check_by_beginning()
             return made
         except Problems as error:

@@ -15,6 +15,7 @@ from cl_engine.running.learning import Learned, learn
 from cl_engine.running.lost import explained
 from cl_engine.scenarios.delivery import Delivery
 from cl_engine.strategies.rebuilding import Rebuilder
+from cl_engine.terms.task import Once
 
 Snapshot = Callable[[int, HeldState], None]
 
@@ -52,10 +53,10 @@ class Predictor(Protocol):
 
 
 class RebuildAudit:
-    """Learns and predicts in this process, each with an object of its own."""
+    """Learns and predicts in this process, each with an object of its own; ``once`` as of ``learn``."""
 
-    def __init__(self, rebuilder: Rebuilder) -> None:
-        self.rebuilder = rebuilder
+    def __init__(self, rebuilder: Rebuilder, once: Once | None = None) -> None:
+        self.rebuilder, self.once = rebuilder, once
         self.lost: set[str] = set()
 
     def learn(
@@ -69,7 +70,7 @@ class RebuildAudit:
     ) -> Learned:
         """Learn experience ``index``; see :func:`cl_engine.running.learning.learn`."""
         with explained(self.lost):
-            return learn(self.rebuilder, index, held, samples, delivery, snapshot, progress, self.lost)
+            return learn(self.rebuilder, index, held, samples, delivery, snapshot, progress, self.lost, self.once)
 
     def predictor(self, index: int, held: HeldState) -> RebuiltPredictor:
         """Return a strategy rebuilt as it stands after experience ``index``."""

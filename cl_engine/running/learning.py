@@ -19,6 +19,7 @@ from cl_engine.running.lost import Attributes
 from cl_engine.scenarios.delivery import Delivery
 from cl_engine.strategies.rebuilding import Rebuilder, begin
 from cl_engine.terms.charges import Charges
+from cl_engine.terms.task import Once
 
 HOLDS_NOTHING = "holds 0 bytes: is its state declared with self.hold(...) or as a parameter?"
 
@@ -48,6 +49,7 @@ def learn(
     snapshot: Callable[[int, HeldState], None] | None = None,
     progress: Callable[[str], None] | None = None,
     lost: set[str] | None = None,
+    once: Once | None = None,
 ) -> Learned:
     """Learn experience ``index`` from its samples, starting from what was held before.
 
@@ -61,10 +63,11 @@ def learn(
             that accuracy is measured.
         progress: shown while learning takes long.
         lost: gains the names of attributes that were set and not held, before anything is rebuilt.
+        once: what :meth:`Task.once` asks, instead of training each time.
     """
     terms, charges = rebuilder.terms, Charges()
     strategy = rebuilder.rebuilt(index, held)
-    task = terms.task(index, charges, progress)
+    task = terms.task(index, charges, progress, once)
     begin(strategy, task, terms.seed)
     strategy.eval()  # what begin() has just built too; fit() sets the mode of what it trains
     signature = rebuilder.signature(index + 1)

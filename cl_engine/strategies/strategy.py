@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, ClassVar, Literal, get_args
 
 from torch import Tensor
 
@@ -11,6 +11,8 @@ from cl_engine.data.samples import Samples
 from cl_engine.errors import InputError
 from cl_engine.memory.held import Held
 from cl_engine.terms.task import Task
+
+BudgetDecides = Literal["nothing", "exemplars", "everything"]
 
 
 class Strategy(Held):
@@ -24,9 +26,15 @@ class Strategy(Held):
     The keyword arguments of ``__init__`` are the strategy's options in a scenario file; annotate them and they are
     checked.  ``begin`` and ``learn`` run with the global generators seeded for the experience, so that plain
     ``nn.Linear(...)`` repeats; ``task.generator(purpose)`` is better.
+
+    In a sweep, runs that differ in their memory budget alone share work as far as the class itself (a subclass may
+    differ) says what the budget decides: ``budget_decides = "nothing"`` of a method that keeps no exemplars, which
+    is then never shown a budget; ``"exemplars"`` of one whose first training it does not touch, which is then
+    called through ``task.once``.
     """
 
     options: dict[str, Any]
+    budget_decides: ClassVar[BudgetDecides] = "everything"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Strategy:
         """Remember the options, so that the engine can build the same strategy again."""
@@ -63,6 +71,18 @@ class Strategy(Held):
         self.notes.append(text)
 
 
+def budget_decides(strategy: type[Strategy]) -> BudgetDecides:
+    """Return what a strategy's own class says that the budget decides; everything, where it says nothing itself.
+
+    Raises:
+        InputError: it says something else.
+    """
+    said: BudgetDecides = vars(strategy).get("budget_decides", "everything")
+    if said not in (allowed := get_args(BudgetDecides)):
+        raise InputError(f"{strategy.__name__}.budget_decides is {said!r}; allowed: {', '.join(allowed)}")
+    return said
+
+
 METHODS = {"begin": ("task",), "learn": ("task", "samples"), "end": ("task",), "predict": ("x",)}
 
 
@@ -70,8 +90,9 @@ def check_methods(strategy: type[Strategy]) -> None:
     """Check that a strategy has the methods that it must have, and that all four take what they are given.
 
     Raises:
-        InputError: it lacks one, or one takes other arguments.
+        InputError: it lacks one, one takes other arguments, or what it declares is nothing that can be declared.
     """
+    budget_decides(strategy)
     for name, given in METHODS.items():
         method, call = getattr(strategy, name), f"{name}({', '.join(given)})"
         if name in ("learn", "predict") and method is getattr(Strategy, name):

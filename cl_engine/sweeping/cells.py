@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cl_engine.config.axes import Assignments, assignments_of
+from cl_engine.config.common import Common
 from cl_engine.config.scenario import ConfigError, Scenario
-from cl_engine.data.samples import DataSource
 from cl_engine.kinds.problems import shown
 from cl_engine.reports.text import size
 
@@ -75,8 +75,8 @@ def sweep_of(source: Source, overrides: Sequence[str] = ()) -> Sweep:
     Raises:
         ConfigError: the scenario, its sweep or any of its cells is wrong; what only exceeds its budget is no error.
     """
-    sources: dict[str, DataSource] = {}
-    base = Scenario.load(source, overrides, sources)
+    common = Common()
+    base = Scenario.load(source, overrides, common)
     sweep = base.document.tree.get("sweep")
     if not sweep:
         raise ConfigError(f"{base.document.origin}: sweep: missing; allowed: such as {{strategy: [replay, icarl]}}")
@@ -94,7 +94,7 @@ def sweep_of(source: Source, overrides: Sequence[str] = ()) -> Sweep:
     for number, assignments in enumerate(assigned, start=1):
         changes = {**assignments, "sweep": None, "name": base.name}
         try:
-            scenario = Scenario.load(base, (), sources, **changes)
+            scenario = Scenario.load(base, (), common, **changes)
         except ConfigError as error:
             wrong += [f"{line} (cell {number})" for line in str(error).splitlines()]
             continue

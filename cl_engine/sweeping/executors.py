@@ -22,6 +22,7 @@ class Job:
         changes: keys that the cell sets.
         folder: of the sweep.
         directory: the name of the run directory, in it.
+        share: whether other cells can take over what it computes, or it what they did.
     """
 
     cell: int
@@ -31,6 +32,10 @@ class Job:
     changes: dict[str, Any] = field(repr=False)
     folder: str
     directory: str
+    share: bool = False
+
+
+SHARED = ".shared"  # where cells leave what others take over, in the sweep's folder
 
 
 class Event(NamedTuple):
@@ -99,6 +104,7 @@ class Serial:
                 job.id,
                 Path(job.folder),
                 lambda what, facts: happened.append((what, facts)),
+                sharing=Path(job.folder) / SHARED if job.share else None,
             )
         except KeyboardInterrupt:
             yield Event(job.cell, "stopped", {})

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import torch
 
 import cl_engine
-from cl_engine.data.samples import DataSource
+from cl_engine.config.common import Common
 from cl_engine.reports.result import FILE as RESULT
 from cl_engine.reports.result import LINES
 from cl_engine.running.allocation import keep_freed_memory
 from cl_engine.running.store import INDEX, STATE
-from cl_engine.sweeping.executors import Job
+from cl_engine.sweeping.executors import SHARED, Job
 from cl_engine.sweeping.running import run_cell
 from cl_engine.sweeping.worker import LOG, print_to
 
@@ -75,7 +75,7 @@ class Node:
         self._nowhere = os.open(os.devnull, os.O_WRONLY)
         self._said: queue.Queue[Said] = queue.Queue(maxsize=1)
         self._stop = threading.Event()
-        self._sources: dict[str, DataSource] = {}
+        self._common = Common()
 
     def begin(self, job: Job, files: Mapping[str, bytes]) -> Place:
         """Begin a cell, or continue the one whose run directory holds ``files``."""
@@ -129,7 +129,8 @@ class Node:
                 job.id,
                 self._runs,
                 tell,
-                sources=self._sources,
+                common=self._common,
+                sharing=self._folder / SHARED if job.share else None,
                 stopping=self._stop.is_set,
             )
         except BaseException:  # the user's code may call for the end of the process: nobody waits for it in vain

@@ -27,6 +27,8 @@ def sweep(
     gpus_per_cell: float = 0.0,
     retry_failed: bool = False,
     fail_fast: bool = False,
+    share: bool = True,
+    force: bool = False,
 ) -> Results:
     """Run a scenario once for each cell of its ``sweep`` section, and return all results.
 
@@ -40,6 +42,9 @@ def sweep(
         gpus_per_cell: that Ray gives each process, such as 0.25.
         retry_failed: run cells again that failed before.
         fail_fast: end after the first failure.
+        share: let cells that differ in their budget alone compute once what it does not touch; the results are the
+            same without.
+        force: go on where cells were computed with another number of threads.
 
     Raises:
         ConfigError: the scenario, its sweep or any of its cells is wrong.
@@ -57,6 +62,8 @@ def sweep(
         gpus_per_cell=gpus_per_cell,
         retry_failed=retry_failed,
         fail_fast=fail_fast,
+        share=share,
+        force=force,
     )
     if outcome.unwritable or (outcome.interrupted and not fail_fast):
         raise SweepStoppedError(f"{outcome.unwritable or 'interrupted'}; what is finished is kept in {folder}")

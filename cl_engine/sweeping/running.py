@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cl_engine.config.common import Common
 from cl_engine.config.scenario import ConfigError, Scenario
-from cl_engine.data.samples import DataSource
 from cl_engine.engine import run
 from cl_engine.kinds.problems import one_line
 from cl_engine.running.store import LockedError, ResumeError, StoreError
@@ -52,7 +52,8 @@ def run_cell(
     folder: Path,
     tell: Tell,
     *,
-    sources: dict[str, DataSource] | None = None,
+    common: Common | None = None,
+    sharing: Path | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run a cell, or continue it; tell what happens, the last time how it ended.
@@ -64,18 +65,19 @@ def run_cell(
         expected: the id that the cell had when the sweep began.
         folder: of the sweep.
         tell: called with the words of :class:`cl_engine.sweeping.executors.Event`.
-        sources: data that earlier cells were loaded with.
+        common: parts that earlier cells were loaded with.
+        sharing: folder where cells leave what others can take over, or None.
         stopping: whether the run shall end after the next experience.
     """
     try:
-        scenario = Scenario.load(source, overrides, sources, **changes)
+        scenario = Scenario.load(source, overrides, common, **changes)
         if scenario.id != expected:
             raise ConfigError("the scenario changed while the sweep ran; start it again")
         reporter = _Reporter(tell, stopping)
         try:
-            result = run(scenario, out=folder, resume=True, reporter=reporter)
+            result = run(scenario, out=folder, resume=True, reporter=reporter, sharing=sharing)
         except ResumeError:  # damaged, or of other code or data: it is set aside, and the cell begins anew
-            result = run(scenario, out=folder, reporter=reporter)
+            result = run(scenario, out=folder, reporter=reporter, sharing=sharing)
     except Stopped:
         tell("stopped", {})
     except LockedError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from cl_engine.errors import InputError
 from cl_engine.reports.result import FILE as RESULT
 from cl_engine.reports.result import LINES, ResultError, read_result
 from cl_engine.reports.results import FAILED, failure_of
 from cl_engine.reports.whole import write_whole
+from cl_engine.running.sharing import shared_key
 from cl_engine.sweeping.cells import Cell
-from cl_engine.sweeping.executors import Event, Executor, Job
+from cl_engine.sweeping.executors import SHARED, Event, Executor, Job
 
 LOCKED_WAIT = 1.0  # seconds before a cell that somebody else runs is looked at again
 
@@ -29,11 +32,13 @@ class Status:
         state: ``done``, ``failed``, ``unfinished``, ``impossible`` or ``new``.
         why: a few words for people.
         seconds: what it took, where it is done.
+        threads: what it was computed with, as far as it was.
     """
 
     state: str
     why: str = ""
     seconds: float | None = None
+    threads: int | None = None
 
 
 def status_of(cell: Cell, folder: Path) -> Status:
@@ -47,24 +52,31 @@ def status_of(cell: Cell, folder: Path) -> Status:
     try:
         result = read_result(directory)
         if result["identity"] == cell.scenario.identity:
-            return Status("done", "finished", result["seconds"]["total"])
+            return Status("done", "finished", result["seconds"]["total"], result["environment"]["threads"])
         return Status("unfinished", "its data or its strategy's code has changed")
     except (ResultError, KeyError):
         damaged = (directory / RESULT).exists()
     failure = failure_of(directory)
     if failure and failure.get("code") == cell.scenario.identity["code"]:
         return Status("failed", f"{failure.get('error')}: {failure['message']}")
-    try:
-        with open(directory / LINES, "rb") as lines:
-            done = sum(1 for _ in lines)
-    except OSError:
-        done = 0
+    done, threads = _begun(directory)
     if damaged:
         return Status("unfinished", "its result is damaged")
     again = ", failed before" if failure else ""
     if done:
-        return Status("unfinished", f"unfinished at {done} of {len(cell.scenario.plan)}{again}")
+        return Status("unfinished", f"unfinished at {done} of {len(cell.scenario.plan)}{again}", threads=threads)
     return Status("new", f"new{again}")
+
+
+def _begun(directory: Path) -> tuple[int, int | None]:
+    """Return how many experiences of a run are recorded, and with how many threads the last was computed."""
+    try:
+        lines = (directory / LINES).read_bytes().splitlines()
+        return len(lines), json.loads(lines[-1])["threads"] if lines else None
+    except OSError:
+        return 0, None
+    except (ValueError, KeyError, TypeError):
+        return len(lines), None
 
 
 class Watcher(Protocol):
@@ -105,7 +117,8 @@ class Scheduler:
     """Hands cells to an executor until all have ended.
 
     A cell whose process dies is continued once from its last finished experience and then failed; a failing cell
-    stops no other.  Cells that take longest come first, so that the tail is short.
+    stops no other.  Of cells that can share work one comes first and leaves the others its part; apart from that
+    cells that take longest come first, so that the tail is short.
 
     Args:
         cells: all of them.
@@ -116,6 +129,12 @@ class Scheduler:
         overrides: assignments to all cells.
         retry_failed: run cells again that failed before.
         fail_fast: end after the first failure.
+        share: let cells take over what equal ones have computed.
+        threads: of each process.
+        force: go on with cells that were begun with another number of threads.
+
+    Raises:
+        InputError: cells were computed with another number of threads, on which results depend in their last bits.
     """
 
     def __init__(
@@ -129,10 +148,15 @@ class Scheduler:
         overrides: Sequence[str] = (),
         retry_failed: bool = False,
         fail_fast: bool = False,
+        share: bool = True,
+        threads: int | None = None,
+        force: bool = False,
     ) -> None:
         self.cells, self.folder, self.executor, self.watcher = cells, folder, executor, watcher
         self.source, self.overrides = source, tuple(overrides)
         self.retry_failed, self.fail_fast = retry_failed, fail_fast
+        self.keys = {cell.number: shared_key(cell.scenario) for cell in cells} if share else {}
+        self.threads, self.force = threads, force
         self.by_number = {cell.number: cell for cell in cells}
         self.waiting: deque[Cell] = deque()
         self.locked: list[tuple[float, Cell]] = []
@@ -160,10 +184,13 @@ class Scheduler:
             self.executor.close()
         left = len(self.waiting) + len(self.running) + len(self.locked)
         self.outcome.states["unfinished"] += left
+        if not left:
+            shutil.rmtree(self.folder / SHARED, ignore_errors=True)
         return self.outcome
 
     def _look(self) -> None:
         states = {cell.number: status_of(cell, self.folder) for cell in self.cells}
+        self._check_threads({status.threads for status in states.values()} - {None})
         for cell in self.cells:
             status = states[cell.number]
             if (status.state == "failed" and self.retry_failed) or status.state in ("new", "unfinished"):
@@ -172,9 +199,27 @@ class Scheduler:
                 self.outcome.states[status.state] += 1
                 if status.seconds is not None:
                     self.seconds.setdefault(_kind(cell), []).append(status.seconds)
-        self.waiting = deque(sorted(self.waiting, key=self._expected, reverse=True))
+        longest = sorted(self.waiting, key=self._expected, reverse=True)
+        self.waiting = deque(sorted(longest, key=self._places_of(longest).__getitem__))
         counts = self.outcome.states
         self.watcher.begun(len(self.cells), counts["done"], counts["impossible"], counts["failed"])
+
+    def _check_threads(self, found: set[int | None]) -> None:
+        if self.threads is None or self.force or found <= {self.threads}:
+            return
+        what = f"cells in {self.folder} were computed with {', '.join(map(str, found))} threads, not {self.threads}"
+        raise InputError(
+            f"{what}, on which results depend in their last bits; allowed: the same --threads, or --force"
+        )
+
+    def _places_of(self, cells: Sequence[Cell]) -> dict[Cell, int]:
+        """Return 0 for cells whose work nobody before them shares, 1 for the others."""
+        places, seen = {}, set()
+        for cell in cells:
+            key = self.keys.get(cell.number)
+            places[cell] = int(key is not None and key in seen)
+            seen.add(key)
+        return places
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -204,8 +249,13 @@ class Scheduler:
                 changes,
                 str(self.folder),
                 cell.directory,
+                self._shares(cell),
             )
         )
+
+    def _shares(self, cell: Cell) -> bool:
+        key = self.keys.get(cell.number)
+        return key is not None and [*self.keys.values()].count(key) > 1
 
     def _happened(self, event: Event) -> None:
         cell = self.by_number[event.cell]

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cl_engine.config.document import dump
 from cl_engine.errors import InputError
 from cl_engine.reports.results import CELLS
@@ -35,6 +37,8 @@ def run_sweep(
     gpus_per_cell: float = 0.0,
     retry_failed: bool = False,
     fail_fast: bool = False,
+    share: bool = True,
+    force: bool = False,
 ) -> Outcome:
     """Run the cells of a sweep into ``folder``; what is finished there is not run again.
 
@@ -49,9 +53,13 @@ def run_sweep(
         gpus_per_cell: that Ray gives each process.
         retry_failed: run cells again that failed before.
         fail_fast: end after the first failure.
+        share: let cells that differ in their budget alone compute once what it does not touch; the results are the
+            same without.
+        force: go on where cells were computed with another number of threads.
 
     Raises:
-        InputError: there is no such cluster, or it is not what it must be.
+        InputError: there is no such cluster, or it is not what it must be; or cells were computed with another
+            number of threads.
         StoreError: the folder cannot be written.
     """
     if ray is None and gpus_per_cell:
@@ -77,6 +85,9 @@ def run_sweep(
         overrides=sweep.overrides,
         retry_failed=retry_failed,
         fail_fast=fail_fast,
+        share=share,
+        threads=threads if workers != 0 else torch.get_num_threads(),
+        force=force,
     )
     try:
         return scheduler.run()

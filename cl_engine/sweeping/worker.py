@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from cl_engine.data.samples import DataSource
+from cl_engine.config.common import Common
 from cl_engine.running.allocation import keep_freed_memory
+from cl_engine.sweeping.executors import SHARED
 from cl_engine.sweeping.running import run_cell
 
 LOG = "log.txt"
@@ -31,7 +32,7 @@ def work() -> None:
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     stop = threading.Event()
     threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
-    sources: dict[str, DataSource] = {}
+    common = Common()
 
     def tell(what: str, facts: dict[str, Any]) -> None:
         try:
@@ -50,7 +51,8 @@ def work() -> None:
             job["id"],
             folder,
             tell,
-            sources=sources,
+            common=common,
+            sharing=folder / SHARED if job["share"] else None,
             stopping=stop.is_set,
         )
 

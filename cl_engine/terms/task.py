@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -23,6 +23,7 @@ from cl_engine.terms.training import Training
 
 T = TypeVar("T")
 Module = TypeVar("Module", bound=nn.Module)
+Once = Callable[["Task", nn.Module, Callable[[], None]], None]
 
 
 class HiddenError(EngineError, RuntimeError):
@@ -31,6 +32,10 @@ class HiddenError(EngineError, RuntimeError):
 
 def silent(_: str) -> None:
     """Tell nobody."""
+
+
+def _each_time(task: Task, module: nn.Module, train: Callable[[], None]) -> None:
+    train()
 
 
 class Task:
@@ -68,6 +73,7 @@ class Task:
         progress: Callable[[str], None] = silent,
         normalisation: Normalisation | None = None,
         charges: Charges | None = None,
+        once: Once | None = None,
     ) -> None:
         self.index, self.shape, self.training = index, shape, copy.copy(training or Training())
         self.device = device or torch.device("cpu")
@@ -76,7 +82,7 @@ class Task:
         self._seen, self._old = exposure.seen_classes, exposure.seen_classes - len(exposure.new_classes)
         self._visible = (exposure.classes, exposure.new_classes) if boundaries else None
         self._seed, self._budget, self._model_dtype = seed, copy.copy(budget), model_dtype
-        self._charges = charges or Charges()
+        self._charges, self._once = charges or Charges(), once or _each_time
         self._generators: dict[str, torch.Generator] = {}
         self._kept: dict[str, Any] = {}
         self.steppers: dict[str, Any] = {}  # the training loop's optimizers of an online experience, by name
@@ -141,6 +147,31 @@ class Task:
                 self.charge(name, amount)
         kept: T = self._kept[name]
         return kept
+
+    def once(self, module: nn.Module, train: Callable[[], None]) -> None:
+        """Call ``train()``, which trains ``module`` and changes nothing else, or take over what it would have made.
+
+        In the first experience runs that differ in their memory budget alone train once, if the strategy's class
+        says that the budget decides its exemplars only; so while ``train`` runs there, no budget is to be seen.
+        """
+        if self.index:
+            train()
+            return
+        budget, self._budget = self._budget, None
+        try:
+            self._once(self, module, train)
+        finally:
+            self._budget = budget
+
+    def random_state(self) -> dict[str, torch.Tensor]:
+        """Return the state of every generator by purpose, and of torch's own for the CPU under an empty name."""
+        own = {purpose: generator.get_state() for purpose, generator in self._generators.items()}
+        return {"": torch.default_generator.get_state(), **own}
+
+    def set_random_state(self, states: Mapping[str, torch.Tensor]) -> None:
+        """Set the generators to what :meth:`random_state` returned in an equal experience."""
+        for purpose, state in states.items():
+            (self.generator(purpose) if purpose else torch.default_generator).set_state(state)
 
     def teacher(self, module: Module) -> Module | None:
         """Return a frozen copy of ``module`` in evaluation mode, as it was when this experience first asked.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,10 @@ from pydantic import TypeAdapter
 from cl_engine.data.normalisation import Normalisation
 from cl_engine.memory.budget import Budget
 from cl_engine.memory.compression import ModelDtype
+from cl_engine.memory.ledger import Entry
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.terms.charges import Charges
-from cl_engine.terms.task import Task, silent
+from cl_engine.terms.task import Once, Task, silent
 from cl_engine.terms.training import Training
 
 
@@ -49,7 +50,11 @@ class Terms:
     normalisation: Normalisation | None = None
 
     def task(
-        self, index: int, charges: Charges | None = None, progress: Callable[[str], None] | None = None
+        self,
+        index: int,
+        charges: Charges | None = None,
+        progress: Callable[[str], None] | None = None,
+        once: Once | None = None,
     ) -> Task:
         """Return a fresh task for experience ``index``; what it charges is written to ``charges``."""
         return Task(
@@ -67,7 +72,17 @@ class Terms:
             progress=progress or silent,
             normalisation=self.normalisation,
             charges=charges,
+            once=once,
         )
+
+    def enforce(self, entries: list[Entry], transient: Mapping[str, int], index: int) -> None:
+        """See that what is held after an experience is within the budget, if there is one.
+
+        Raises:
+            MemoryContractError: it is not.
+        """
+        if self.budget is not None:
+            self.budget.enforce(entries, transient, index)
 
     def until(self, index: int) -> Terms:
         """Return the terms without what experiences after ``index`` will bring."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption, build_backbone, to_float
-from cl_engine.strategies.strategy import Strategy
+from cl_engine.strategies.strategy import BudgetDecides, Strategy
 from cl_engine.terms.task import Task
 
 CHUNK = 4096  # rows projected at a time
@@ -30,6 +30,7 @@ class GACIL(Strategy):
     smaller, and ``identity`` takes the samples as their own features.
     """
 
+    budget_decides: ClassVar[BudgetDecides] = "nothing"
     gram: Tensor
     cross: Tensor
     counts: Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.branched import Branched
 from cl_engine.models.heads import Head
 from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, TotalOption
+from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
@@ -31,6 +32,7 @@ class MEMO(Replay):
     Exemplars are herded as in the authors' code, quota K // classes; `selection: nearest-mean` is the paper's text.
     """
 
+    budget_decides: ClassVar[BudgetDecides] = "exemplars"
     network: Branched
 
     def __init__(

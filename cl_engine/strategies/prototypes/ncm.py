@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption, build_backbone, to_float
-from cl_engine.strategies.strategy import Strategy
+from cl_engine.strategies.strategy import BudgetDecides, Strategy
 from cl_engine.terms.task import Task
 
 
@@ -18,6 +20,7 @@ class NCM(Strategy):
     normalised.  Running sums are float64, so the result does not depend on the order of the samples.
     """
 
+    budget_decides: ClassVar[BudgetDecides] = "nothing"
     sums: Tensor
     counts: Tensor
 

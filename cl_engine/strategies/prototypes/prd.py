@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -13,7 +13,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.losses import prototype_alignment, relation_distillation, supervised_contrastive
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.prototypes import Prototypes, projection_head
-from cl_engine.strategies.strategy import Strategy
+from cl_engine.strategies.strategy import BudgetDecides, Strategy
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import Groups, fit
 
@@ -35,6 +35,8 @@ class PRD(Strategy):
     The released code trains long and slowly: `lr: 0.01`, 100 epochs.  At much higher rates the contrast collapses
     on small networks; prototypes take plain steps, so that in short training a larger ``attraction`` moves them.
     """
+
+    budget_decides: ClassVar[BudgetDecides] = "nothing"
 
     def __init__(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -9,7 +11,7 @@ from torch.nn import functional as F
 from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.network import Network
-from cl_engine.strategies.strategy import Strategy
+from cl_engine.strategies.strategy import BudgetDecides, Strategy
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
@@ -20,6 +22,7 @@ class Finetune(Strategy):
     A method that differs overrides what differs: :meth:`build` the network, :meth:`extend` it, the :meth:`loss`.
     """
 
+    budget_decides: ClassVar[BudgetDecides] = "nothing"
     network: Network
     label_smoothing = 0.0
 

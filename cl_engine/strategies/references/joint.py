@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from cl_engine.data.samples import Samples, sample_dtype
 from cl_engine.strategies.references.finetune import Finetune
+from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
@@ -17,6 +20,7 @@ class Joint(Finetune):
     In an online stream every step rehearses from all samples so far.
     """
 
+    budget_decides: ClassVar[BudgetDecides] = "nothing"
     x: Tensor
     y: Tensor
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -15,6 +15,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.memory.beside import Beside
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.references.finetune import Finetune
+from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
 
@@ -32,6 +33,8 @@ class EWC(Finetune):
     Holds two tensors beside every trained weight, its importance and its anchor: three networks in all.  Online,
     a sample's gradient is taken once its micro-batch was trained on.
     """
+
+    budget_decides: ClassVar[BudgetDecides] = "nothing"
 
     def __init__(
         self,

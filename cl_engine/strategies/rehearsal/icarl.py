@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -15,6 +15,7 @@ from cl_engine.memory.codecs.codec import CodecOption
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.network import Network
 from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, TotalOption
+from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
@@ -30,6 +31,7 @@ class ICaRL(Replay):
     move the means, but their outputs stay the old network's.
     """
 
+    budget_decides: ClassVar[BudgetDecides] = "exemplars"
     _means: Tensor | None = None
 
     def __init__(

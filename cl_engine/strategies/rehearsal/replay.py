@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -18,6 +18,7 @@ from cl_engine.memory.exemplars.selection import BY_FEATURES
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.network import Network
 from cl_engine.strategies.references.finetune import Finetune
+from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import Mix, fit
 
@@ -48,6 +49,8 @@ class Replay(Finetune):
     budget leaves; 200 in all where none of them is given.  With ``codec: features`` everything happens on the
     features of a frozen backbone, and only the head is trained.
     """
+
+    budget_decides: ClassVar[BudgetDecides] = "exemplars"
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class Replay(Finetune):
         """Train on samples and exemplars, then let the samples compete for a place among the exemplars."""
         if self._on_features:
             samples = Samples(self.features(samples.x), samples.y)
-        self.train_on(task, samples)
+        task.once(self.network, lambda: self.train_on(task, samples))
         if task.dry and self.memory.sizes_vary and self.selection in BY_FEATURES:
             self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
         self.memory.update(samples, self._limits(task), task.generator("exemplars"), self.features_of_held)
