@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +45,21 @@ def work() -> None:
         job = jobs.get()
         folder = Path(job["folder"])
         print_to(folder / job["directory"] / LOG, nowhere)
-        run_cell(
-            job["source"],
-            job["overrides"],
-            job["changes"],
-            job["id"],
-            folder,
-            tell,
-            common=common,
-            sharing=folder / SHARED if job["share"] else None,
-            stopping=stop.is_set,
-        )
+        try:
+            run_cell(
+                job["source"],
+                job["overrides"],
+                job["changes"],
+                job["id"],
+                folder,
+                tell,
+                common=common,
+                sharing=folder / SHARED if job["share"] else None,
+                stopping=stop.is_set,
+            )
+        except KeyboardInterrupt as error:  # of the strategy's own: Ctrl-C does not reach this process
+            facts = {"error": "KeyboardInterrupt", "message": "the strategy raised it"}
+            tell("failed", {**facts, "traceback": "".join(traceback.format_exception(error))})
 
 
 def _listen(jobs: queue.SimpleQueue[dict[str, Any]], stop: threading.Event) -> None:

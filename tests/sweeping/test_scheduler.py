@@ -270,6 +270,19 @@ def test_a_strategy_that_ends_the_process_is_a_failed_cell(tmp_path):
     assert all(why.startswith("SystemExit") for _, _, why in watcher.ends)
 
 
+def test_an_interrupt_that_a_strategy_raises_in_a_worker_is_a_failed_cell(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from cl_engine.strategies.references.finetune import Finetune\n\n\n"
+        "class Rude(Finetune):\n    def learn(self, task, samples):\n        raise KeyboardInterrupt\n"
+    )
+    file = tmp_path / "tiny.yaml"
+    file.write_text(json.dumps({**SCENARIO, "strategy": "own:Rude", "sweep": {"seeds": 1}}))
+    watcher = Silent()
+    outcome = run_sweep(sweep_of(file), tmp_path / "out", watcher, workers=1)
+    assert outcome.states["failed"] == 1
+    assert watcher.ends[0][2] == "KeyboardInterrupt: the strategy raised it"
+
+
 def test_an_interrupt_in_this_process_ends_the_sweep(tmp_path, monkeypatch):
     monkeypatch.setattr(Leaving, "how", KeyboardInterrupt)
     outcome, _ = scheduled(tmp_path, Serial(), {**SCENARIO, "strategy": Leaving, "sweep": {"seeds": 2}})

@@ -179,7 +179,11 @@ def test_shared_work_is_gone_once_no_cell_needs_it(tmp_path):
 
 
 def test_one_cell_of_each_group_comes_before_those_that_take_over_its_work(tmp_path):
-    scenario = {**SCENARIO, "strategy": "ncm", "sweep": {"strategy": ["ncm", {"kind": "finetune", **SMALL}], "memory.budget": BUDGETS}}
+    scenario = {
+        **SCENARIO,
+        "strategy": "ncm",
+        "sweep": {"strategy": ["ncm", {"kind": "finetune", **SMALL}], "memory.budget": BUDGETS},
+    }
     started = []
 
     class Watching(Silent):
@@ -194,7 +198,9 @@ def test_a_declaration_that_does_not_exist_is_named():
     class Wrong(Counted):
         budget_decides = "much"
 
-    with pytest.raises(InputError, match=r"Wrong\.budget_decides is 'much'; allowed: nothing, exemplars, everything"):
+    with pytest.raises(
+        InputError, match=r"Wrong\.budget_decides is 'much'; allowed: nothing, exemplars, everything"
+    ):
         cl_engine.run({**SCENARIO, "strategy": Wrong})
 
 
