@@ -10,6 +10,7 @@ import typer
 from cl_engine.cli.budget import budget
 from cl_engine.cli.check import check
 from cl_engine.cli.compare import compare
+from cl_engine.cli.data import data
 from cl_engine.cli.list import list_kinds
 from cl_engine.cli.options import show_version
 from cl_engine.cli.preview import preview
@@ -44,6 +45,7 @@ app.command()(report)
 app.command()(runs)
 app.command()(compare)
 app.command()(check)
+app.command()(data)
 app.command()(preview)
 app.command()(budget)
 app.command("list")(list_kinds)
