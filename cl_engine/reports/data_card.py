@@ -22,8 +22,8 @@ def data_facts(data: DataSet) -> dict[str, Any]:
     """Return what a data set holds, as plain data; the samples are read twice, block by block.
 
     Keys: ``shape`` and ``dtype`` of a sample; ``train`` and ``test`` with ``samples`` and ``bytes``; ``classes``, a
-    list of ``label``, ``name``, ``train`` and ``test`` (counts); ``mean`` and ``deviation`` of the training samples,
-    one number for each channel of images (of values in 0..1; a deviation of 1 where nothing changes), one number over
+    list of ``label``, ``name``, ``train`` and ``test`` (counts); ``mean`` and ``deviation`` of training samples, a
+    number for each channel of images (of values in 0..1; a deviation of 1 where nothing changes), one number over
     all features; ``constant``, how many channels or features are the same in all of them; ``duplicates``.
     """
     labels, train, test = data.labels(), data.train, data.test
