@@ -125,7 +125,7 @@ def _run(
                 **stream.facts(index),
                 **facts["measured"],
                 "curve": facts["curve"],
-                **memory_facts(held.entries, facts["transient"], scenario.memory.counted),
+                **memory_facts([*terms.extractor, *held.entries], facts["transient"], scenario.memory.counted),
                 "notes": [*remarks, *facts["notes"]],
                 "threads": torch.get_num_threads(),
                 "seconds": facts["seconds"],

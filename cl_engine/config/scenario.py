@@ -26,6 +26,7 @@ from cl_engine.errors import InputError
 from cl_engine.kinds.problems import Problem, Problems, shown
 from cl_engine.memory.alignment.reference import reference_bytes
 from cl_engine.memory.budget import SAMPLE_KINDS, Budget, MemoryOptions
+from cl_engine.memory.ledger import Entry, ledger
 from cl_engine.scenarios.exposure import Exposure, exposures
 from cl_engine.scenarios.plan import StreamPlan
 from cl_engine.scenarios.shipped import find
@@ -181,6 +182,7 @@ class Scenario:
             model_dtype=self.memory.model_dtype,
             normalisation=self._any_normalisation() if dry else self.normalisation,
             dry=dry,
+            extractor=self.extractor,
         )
         if terms.budget is None or self.memory.exemplars == "fill":
             return terms
@@ -199,6 +201,12 @@ class Scenario:
             return tuple(given["mean"]), tuple(given["deviation"])
         standardised = given == "data" and len(self.labels.shape) == 3
         return normalisation(self.source.load().train) if standardised else None
+
+    @functools.cached_property
+    def extractor(self) -> tuple[Entry, ...]:
+        """The ledger of what makes features of the data's samples before any strategy sees them; mostly empty."""
+        made = getattr(self.source, "extractor", None)
+        return () if made is None else tuple(e._replace(name=f"extractor.{e.name}") for e in ledger(made()))
 
     def _any_normalisation(self) -> Normalisation | None:
         """Return one of the same shape, which is all that sizes depend on."""
@@ -229,10 +237,17 @@ class Scenario:
         """Return the memory budget, or None for no limit."""
         options = self.memory.budget
         if not isinstance(options, dict):
-            return Budget.from_options(self.memory, self.labels.sample_bytes)
+            return Budget.from_options(self.memory, self.labels.sample_bytes, self.extractor)
         holds = self.reference_bytes() or []
         limits = [holds[-1]] * len(holds) if options["align"] == "final" else holds
-        return Budget(limits[-1], self.memory.counted, "everything", self.labels.sample_bytes, limits=tuple(limits))
+        return Budget(
+            limits[-1],
+            self.memory.counted,
+            "everything",
+            self.labels.sample_bytes,
+            limits=tuple(limits),
+            extractor=self.extractor,
+        )
 
     def reference_bytes(self) -> list[int] | None:
         """Return what the method that the budget is aligned to holds after each experience; None without one."""

@@ -146,6 +146,7 @@ class Budget:
         sample_bytes: bytes of one raw sample.
         fixed: the constant bytes for exemplars under ``exemplars: fixed``, else None.
         limits: the limit after each experience, where it changes from one to the next.
+        extractor: what makes the features that samples are; held beside all that the strategy holds.
     """
 
     bytes: int
@@ -154,9 +155,12 @@ class Budget:
     sample_bytes: int
     fixed: int | None = None
     limits: tuple[int, ...] = ()
+    extractor: tuple[Entry, ...] = ()
 
     @classmethod
-    def from_options(cls, options: MemoryOptions, sample_bytes: int) -> Budget | None:
+    def from_options(
+        cls, options: MemoryOptions, sample_bytes: int, extractor: tuple[Entry, ...] = ()
+    ) -> Budget | None:
         """Return the budget that the options ask for in bytes or exemplars, or None for no limit.
 
         Raises:
@@ -168,13 +172,13 @@ class Budget:
         unit, amount = parse_budget(options.budget)
         each = exemplar_bytes(sample_bytes, policy)
         if unit == "exemplars":
-            return cls(amount * each, policy, "exemplars", sample_bytes)
+            return cls(amount * each, policy, "exemplars", sample_bytes, extractor=extractor)
         if amount < each:
             raise ValueError(
                 f"{options.budget} is less than one exemplar, {each} bytes under the {policy_name(policy)} policy; "
                 f"allowed: {each} bytes or more"
             )
-        return cls(amount, policy, "everything", sample_bytes)
+        return cls(amount, policy, "everything", sample_bytes, extractor=extractor)
 
     def at(self, experience: int) -> Budget:
         """Return the budget as it stands after an experience."""
@@ -184,7 +188,7 @@ class Budget:
         """Return the bytes that count against this budget."""
         if self.scope == "exemplars":
             return held_bytes([e for e in entries if e.kind in SAMPLE_KINDS], self.policy)
-        return counted_bytes(entries, transient or {}, self.policy)
+        return counted_bytes([*self.extractor, *entries], transient or {}, self.policy)
 
     def until(self, experience: int) -> Budget:
         """Return the budget without the limits after ``experience``."""
@@ -230,7 +234,7 @@ class Budget:
             raise MemoryContractError(
                 f"after experience {experience + 1}: {charged:,} bytes under the {policy_name(self.policy)} policy "
                 f"({what}), {charged - limit:,} over the budget of {limit:,}",
-                [*entries, *passing],
+                [*self.extractor, *entries, *passing],
             )
 
 

@@ -31,18 +31,19 @@ def plan_memory(scenario: Scenario) -> dict[str, Any]:
     for index in range(len(scenario.plan)):
         learned = learn(rebuilder, index, held, stream.samples(index), stream.deliveries[index])
         held = learned.held
+        entries = [*terms.extractor, *held.entries]
         limit = None if terms.budget is None else terms.budget.at(index).bytes
         experiences.append(
             {
-                "held_bytes": held_bytes(held.entries, "full"),
-                "paper_bytes": held_bytes(held.entries, "paper"),
+                "held_bytes": held_bytes(entries, "full"),
+                "paper_bytes": held_bytes(entries, "paper"),
                 "counted_bytes": None
                 if terms.budget is None
                 else terms.budget.charged(held.entries, learned.transient),
                 "limit": limit,
-                "exemplars": _exemplars(held.entries),
-                "kinds": _by_kind(held.entries),
-                "entries": [entry.plain() for entry in held.entries],
+                "exemplars": _exemplars(entries),
+                "kinds": _by_kind(entries),
+                "entries": [entry.plain() for entry in entries],
                 "training": learned.transient,
             }
         )

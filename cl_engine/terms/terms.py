@@ -35,6 +35,7 @@ class Terms:
         model_dtype: what the model is held as between experiences.
         dry: nothing is trained, only the sizes of what is held matter.
         normalisation: mean and deviation per channel of images, or None.
+        extractor: what features of samples are made with; in the ledger at every boundary.
     """
 
     exposures: tuple[Exposure, ...]
@@ -48,6 +49,7 @@ class Terms:
     model_dtype: ModelDtype = "float32"
     dry: bool = False
     normalisation: Normalisation | None = None
+    extractor: tuple[Entry, ...] = ()
 
     def task(
         self,
