@@ -137,6 +137,10 @@ def _numbers(text: str, most: int) -> set[int]:
         first, dash, last = part.strip().partition("-")
         if not first.isdigit() or (dash and not last.isdigit()):
             raise typer.BadParameter(f"got --cells {text!r}; allowed: numbers such as 3,7,10-12")
+        if int(last or first) < int(first):
+            raise typer.BadParameter(
+                f"got --cells {text!r}: {part.strip()} ends before it begins; allowed: {last}-{first}"
+            )
         found |= {*range(int(first), int(last or first) + 1)}
     if not found <= {*range(1, most + 1)}:
         raise typer.BadParameter(f"got --cells {text!r}; allowed: 1 to {most}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ Assignments = dict[str, Any]  # dotted key -> value, as `--set` takes them
 OWN = ("zip", "include", "exclude", "seeds")
 RANGE = ("range", "points", "scale")
 MOST_CELLS = 100_000
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")  # YAML 1.1 reads 1e-3 as text; a person means a number
 
 
 def assignments_of(sweep: Mapping[str, Any], seed: int = 0) -> list[Assignments]:
@@ -129,7 +131,7 @@ def _seeds(sweep: Mapping[str, Any], seed: int) -> list[Assignments]:
 
 def _values(where: tuple[str | int, ...], given: Any) -> list[Any]:
     if isinstance(given, list) and given:
-        return given
+        return [*map(_number, given)]
     if isinstance(given, Mapping) and "range" in given:
         return _range(where, given)
     allowed = "a list of values, or {range: [first, last], points: n, scale: log}"
@@ -142,7 +144,9 @@ def _range(where: tuple[str | int, ...], given: Mapping[str, Any]) -> list[Any]:
         raise _problem(where, "allowed: {range: [first, last], points: 2 or more, scale: log or linear}")
     if not isinstance(ends, Sequence) or isinstance(ends, str) or len(ends) != 2:
         raise _problem((*where, "range"), f"got {shown(ends)}; allowed: the first and the last value")
-    unit, (first, last) = _numbers((*where, "range"), ends)
+    unit, (first, last) = _numbers((*where, "range"), [*map(_number, ends)])
+    if not all(map(math.isfinite, (first, last))):
+        raise _problem((*where, "range"), f"got {shown(ends)}; allowed: finite numbers")
     if scale == "log" and not (first > 0 and last > 0):
         raise _problem((*where, "range"), f"got {shown(ends)}; allowed on a log scale: numbers above 0")
     shares = [n / (points - 1) for n in range(points)]
@@ -152,6 +156,11 @@ def _range(where: tuple[str | int, ...], given: Mapping[str, Any]) -> list[Any]:
         return [float(f"{value:.6g}") for value in values]
     whole = [round(value) for value in values]
     return [f"{value} exemplars" for value in whole] if unit == "exemplars" else whole
+
+
+def _number(value: Any) -> Any:
+    """Return the number that a text such as ``1e-3`` stands for; anything else as it is."""
+    return float(value) if isinstance(value, str) and EXPONENT.fullmatch(value.strip()) else value
 
 
 def _numbers(where: tuple[str | int, ...], ends: Sequence[Any]) -> tuple[str, list[float]]:

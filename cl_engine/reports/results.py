@@ -13,16 +13,18 @@ from cl_engine.config.document import SourceError, read
 from cl_engine.errors import InputError
 from cl_engine.kinds.registry import kinds
 from cl_engine.metrics import DESCRIPTIONS
+from cl_engine.reports.labels import labels_of, scenarios_of
 from cl_engine.reports.result import CONFIG, FILE, LINES, ResultError, read_result
-from cl_engine.reports.text import by_kind, leaves, size
+from cl_engine.reports.text import by_kind, size
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1  # of results that this version reads
 CELLS, FAILED = "cells.jsonl", "failed.json"
-TOLD_APART_BY_COLUMN = ("seed", "memory.budget", "memory.policy", "strategy", "strategy.kind")
+SAME = ("metrics", "accuracy", "stream", "memory")  # of a result; times and versions may differ
 ROWS = 20  # of the table that a notebook shows
+ALLOWED = "allowed: the folder of a sweep or of runs, or a run directory"
 Per = Literal["run", "experience", "curve", "matrix"]
 
 
@@ -91,9 +93,14 @@ class Results:
         import pandas as pd
 
         rows = {"run": self._run, "experience": self._experiences, "curve": self._curve, "matrix": self._matrix}
-        labels, extra = self.labels(), [key for key in self.swept() if key not in ("strategy", "seed")]
+        labels, scenarios = self.labels(), self.scenarios()
+        extra = [key for key in self.swept() if key not in ("strategy", "seed")]
         found = [
-            {**self._named(run, labels[run.run]), **row, **{key: _flat(run.assignments.get(key)) for key in extra}}
+            {
+                **self._named(run, labels[run.run], scenarios[run.run]),
+                **row,
+                **{key: _flat(run.assignments.get(key)) for key in extra},
+            }
             for run in self.runs
             for row in rows[per](run)
         ]
@@ -115,19 +122,11 @@ class Results:
 
     def labels(self) -> dict[str, str]:
         """Return by run what tells its method from the others: the strategy and the options that differ."""
-        options = {run.run: leaves(run.config["strategy"], "strategy.") for run in self.runs}
-        others = [key for key in self.swept() if key not in TOLD_APART_BY_COLUMN]
-        values: dict[tuple[str, str], set[str]] = {}  # by strategy and option
-        for run in self.runs:
-            for key, value in options[run.run].items():
-                values.setdefault((run.strategy, key), set()).add(repr(value))
-        labels = {}
-        for run in self.runs:
-            own = options[run.run]
-            named = {k: v for k, v in own.items() if len(values[run.strategy, k]) > 1}
-            named |= {k: run.assignments[k] for k in others if k in run.assignments and k not in own}
-            labels[run.run] = " ".join([run.strategy, *(f"{k.rpartition('.')[2]} {v}" for k, v in named.items())])
-        return labels
+        return labels_of(self.runs, self.swept())
+
+    def scenarios(self) -> dict[str, str]:
+        """Return by run which task it is, in what its data and stream differ; empty where all are one."""
+        return scenarios_of(self.runs)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the mean of average accuracy by label and budget, and of how many seeds."""
@@ -148,7 +147,7 @@ class Results:
         heading = f"<tr><th>{'</th><th>'.join(head)}</th></tr>"
         return f"<table><caption>{caption}</caption>{heading}{''.join(lines)}</table>"
 
-    def _named(self, run: Found, label: str) -> dict[str, Any]:
+    def _named(self, run: Found, label: str, scenario: str) -> dict[str, Any]:
         policy = run.config.get("memory", {}).get("policy")
         return {
             "cell": run.cell,
@@ -157,6 +156,7 @@ class Results:
             "strategy": run.strategy,
             "family": family(run.strategy),
             "label": label,
+            "scenario": scenario,
             "seed": run.seed,
             "policy": policy if isinstance(policy, str) or policy is None else " + ".join(policy),
             "budget_bytes": run.budget,
@@ -225,35 +225,51 @@ def read_results(*folders: str | Path) -> Results:
     """Read all runs of some folders.
 
     Args:
-        folders: of sweeps, or folders that hold run directories.
+        folders: of sweeps, folders that hold run directories, or run directories.  A run that several of them
+            hold is there once; where its results differ the first counts, and the other is left out.
 
     Raises:
         NoResultsError: a folder does not exist, or nothing in any of them is a run.
     """
-    runs: dict[Path, Found] = {}
+    runs: dict[str, Found] = {}  # by name, which holds the hash of its configuration
     left_out: list[tuple[Path, str]] = []
     for folder in map(Path, folders):
         if not folder.is_dir():
-            raise NoResultsError(f"{folder}: there is no such folder; allowed: the folder of a sweep or of runs")
+            raise NoResultsError(f"{folder}: there is no such folder; {ALLOWED}")
+        if (folder / CONFIG).exists() or (folder / FILE).exists():
+            _take(folder.resolve(), None, runs, left_out)
+            continue
         cells = {cell["run"]: cell for cell in _lines(folder / CELLS) if isinstance(cell.get("run"), str)}
         names = [*cells, *(path.name for path in sorted(folder.iterdir()) if path.is_dir())]
         for name in dict.fromkeys(names):
             path = folder / name
-            if path.resolve() in runs:
-                continue
             if cells and name not in cells:
                 if (path / CONFIG).exists():
                     left_out.append((path, "it is no cell of the sweep as it is now"))
                 continue
-            found, why = _found(path, cells.get(name))
-            if found is not None:
-                runs[path.resolve()] = found
-            elif why:
-                left_out.append((path, why))
+            _take(path, cells.get(name), runs, left_out)
     if not runs:
         where = ", ".join(map(str, folders))
-        raise NoResultsError(f"{where}: holds no run; allowed: the folder of a sweep or of runs")
+        reasons = f" ({left_out[0][1]})" if len(left_out) == 1 else ""
+        raise NoResultsError(f"{where}: holds no run{reasons}; {ALLOWED}")
     return Results(tuple(map(Path, folders)), [*runs.values()], left_out)
+
+
+def _take(
+    path: Path, cell: Mapping[str, Any] | None, runs: dict[str, Found], left_out: list[tuple[Path, str]]
+) -> None:
+    """Add what a directory holds to the runs or to what is left out; of a run found twice the finished one."""
+    found, why = _found(path, cell)
+    if found is None:
+        left_out += [(path, why)] if why else []
+        return
+    first = runs.setdefault(found.run, found)
+    if first is found or first.path.resolve() == path.resolve() or found.result is None:
+        return
+    if first.result is None:
+        runs[found.run] = found
+    elif any(first.result.get(key) != found.result.get(key) for key in SAME):
+        left_out.append((path, f"the same run with another result is in {first.path.parent}, which counts"))
 
 
 def family(strategy: str) -> str:

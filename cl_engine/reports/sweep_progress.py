@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 from tqdm import tqdm
@@ -23,6 +24,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def spans(numbers: Iterable[int]) -> str:
+    """Return cells as ``--cells`` takes them.
+
+    >>> spans([7, 3, 4, 5, 9])
+    '3-5,7,9'
+    """
+    runs = [[n for _, n in run] for _, run in groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])]
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
 class SweepProgress:
     """Reports to standard error."""
 
@@ -31,7 +42,7 @@ class SweepProgress:
         self.running: dict[int, str] = {}
         self.titles: dict[int, str] = {}
         self.failed = self.ended_cells = self.cells = 0
-        self.same: Counter[str] = Counter()
+        self.failures: dict[str, list[int]] = {}  # by message, the cells
         self.rest = ""
 
     def begun(self, cells: int, done: int, impossible: int, failed: int) -> None:
@@ -59,11 +70,11 @@ class SweepProgress:
         self.ended_cells += 1
         if state == "failed":
             self.failed += 1
-            self.same[why] += 1
-            if self.same[why] == 1:
-                self._say(f"FAILED {title}: {why}")
-            elif self.same[why] in (10, 100, 1000):
-                self._say(f"{self.same[why]} cells: the same error, {why}")
+            cells = self.failures.setdefault(why, [])
+            cells.append(number)
+            if len(cells) == 1 or self.bar is None:
+                what = why if len(cells) == 1 else f"the same error as cell {cells[0]}"
+                self._say(f"{self.ended_cells}/{self.cells} FAILED {title}: {what}")
         elif self.bar is None:
             took = "" if seconds is None else f", {duration(seconds)}"
             self._say(f"{self.ended_cells}/{self.cells} {title}: {state}{took}{self.rest}")
@@ -77,9 +88,13 @@ class SweepProgress:
         self._refresh()
 
     def close(self) -> None:
-        """Close the bar."""
+        """Close the bar, and say once which cells failed alike."""
         if self.bar is not None:
             self.bar.close()
+            self.bar = None
+        for why, cells in self.failures.items():
+            if len(cells) > 1:
+                self._say(f"{len(cells)} cells failed alike ({spans(cells)}): {why}")
 
     def _refresh(self) -> None:
         if self.bar is not None:

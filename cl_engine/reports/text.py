@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,29 @@ def size(amount: int | float) -> str:
 def percent(fraction: float | None) -> str:
     """Return a fraction as a percentage, or a dash where it is undefined.
 
-    >>> percent(0.98765), percent(None)
-    ('98.8 %', '-')
+    >>> percent(0.98765), percent(None), percent(-0.0001)
+    ('98.8 %', '-', '0.0 %')
     """
-    return "-" if fraction is None else f"{fraction * 100:.1f} %"
+    return "-" if fraction is None else f"{decimal(fraction * 100, 1)} %"
+
+
+def slug(name: str) -> str:
+    """Return a name as a part of a file's.
+
+    >>> slug("mine:Mine width 32")
+    'mine-mine-width-32'
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "unnamed"
+
+
+def decimal(value: float, digits: int, sign: bool = False) -> str:
+    """Return a number with so many decimals; what rounds to zero has no sign.
+
+    >>> decimal(-0.004, 2), decimal(0.004, 2, sign=True), decimal(1.5, 1, sign=True)
+    ('0.00', '0.00', '+1.5')
+    """
+    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+    return text.lstrip("+-") if not float(text) else text
 
 
 def experience_line(line: Mapping[str, Any], total: int) -> str:

@@ -104,7 +104,8 @@ def sweep_of(source: Source, overrides: Sequence[str] = ()) -> Sweep:
         more = [f"and {len(wrong) - 5} more lines about other cells"] if len(wrong) > 6 else []
         raise ConfigError("\n".join([*(wrong[:5] if more else wrong), *more]))
     same = len(assigned) - len(found)
-    notes = [f"{same} cells are the same run as another and were left out"] if same else []
+    what, how = ("cell is", "was") if same == 1 else ("cells are", "were")
+    notes = [f"{same} {what} the same run as another and {how} left out"] if same else []
     return Sweep(base.name, source, tuple(overrides), base.document.tree, [*found.values()], notes)
 
 

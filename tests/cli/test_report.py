@@ -40,3 +40,27 @@ def test_a_heavy_page_is_written_with_a_line_on_what_to_leave_out(folder, monkey
         told = capsys.readouterr().err.splitlines()
         assert len(told) == lines
         assert all("report.html: " in line and "leave strategies, budgets or seeds out" in line for line in told)
+
+
+def test_a_single_run_has_a_report(folder):
+    run = next(folder.glob("*/result.json")).parent
+    shown = CliRunner().invoke(app, ["report", str(run)])
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout == f"{run / 'report.html'}\n"
+    assert f">{run.name}</a>" in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("cells", "rows"), [("auto", 2), ("all", 2), ("means", 1)])
+def test_cells_or_their_means(folder, tmp_path, cells, rows):
+    out = tmp_path / "page.html"
+    shown = CliRunner().invoke(app, ["report", str(folder), "--out", str(out), "--cells", cells])
+    assert shown.exit_code == 0, shown.output
+    table = out.read_text().split('id="cells"')[1].split("</table>")[0]
+    assert table.count("<tr>") == 1 + rows
+
+
+def test_the_line_on_a_heavy_page_names_what_leaves_most_out(folder, monkeypatch, capsys):
+    monkeypatch.setattr(report, "HEAVY", 1)
+    for cells, named in (("auto", True), ("means", False)):
+        report.report([folder], cells=cells)
+        assert ("--cells means" in capsys.readouterr().err) == named

@@ -70,6 +70,7 @@ def test_a_range_of_numbers_is_monotone_and_ends_where_it_says(first, last, poin
         ({"a": {"range": [0, 2], "points": 3}}, "numbers above 0"),
         ({"a": {"range": ["1 MiB", "5 exemplars"], "points": 3}}, "both in bytes"),
         ({"a": {"range": [1, 2], "points": 3, "scale": "square"}}, "log or linear"),
+        ({"a": {"range": ["1e-3", "1e999"], "points": 3}}, "finite numbers"),
         ({"a": [*range(1000)], "b": [*range(1000)]}, "1,000,000 cells"),
         ({"a": [1], "exclude": [3]}, "exclude: got"),
     ],
@@ -108,3 +109,15 @@ def test_what_is_excluded_is_recognised_however_it_is_written():
 def test_an_axis_that_would_be_lost_is_refused(sweep, complaint):
     with pytest.raises(Problems, match=complaint):
         assignments_of(sweep)
+
+
+@pytest.mark.parametrize("given", [{"range": ["1e-3", "1e-1"], "points": 3}, ["1e-3", "1.0E-2", 0.1]])
+def test_what_yaml_reads_as_text_and_a_person_means_as_a_number_is_a_number(given):
+    assert [cell["training.lr"] for cell in assignments_of({"training.lr": given})] == pytest.approx(
+        [1e-3, 1e-2, 0.1]
+    )
+
+
+def test_a_text_that_only_looks_a_little_like_a_number_stays_text():
+    texts = ["e-3", "1e", "memo1e3", "128 KiB"]
+    assert [cell["a"] for cell in assignments_of({"a": texts})] == texts

@@ -1,11 +1,13 @@
 import json
 import math
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
 
 import cl_engine
+from cl_engine.reports.result import FILE, read_result, sealed
 from cl_engine.reports.results import NoResultsError, read_results
 
 SCENARIO = {
@@ -122,3 +124,73 @@ def test_a_notebook_shows_at_most_20_rows_and_a_table_without_any(swept):
     assert "more rows" in shown
     none = [run for run in results.runs if run.status != "done"]
     assert "0 of 4 runs done" in replace(results, runs=none)._repr_html_()
+
+
+def test_a_run_that_two_folders_hold_is_there_once(tmp_path, swept):
+    _, folder = swept
+    shutil.copytree(folder, tmp_path / "copy")
+    frame = cl_engine.load_results(folder, tmp_path / "copy")
+    assert len(frame) == 12
+    assert frame.run.is_unique
+    assert not read_results(folder, tmp_path / "copy").left_out
+
+
+def test_the_same_run_with_another_result_is_left_out_with_a_note(tmp_path, swept):
+    _, folder = swept
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    path = next(other.glob("*/result.json")).parent
+    result = read_result(path)
+    result["metrics"]["last_accuracy"] += 0.25
+    (path / FILE).write_text(json.dumps(sealed({key: v for key, v in result.items() if key != "sha256"})))
+    found = read_results(folder, other)
+    assert len(found.runs) == 12
+    assert [left for left, _ in found.left_out] == [path]
+    assert found.left_out[0][1] == f"the same run with another result is in {folder}, which counts"
+
+
+def test_of_a_run_that_one_folder_has_not_finished_the_finished_one_counts(tmp_path, swept):
+    results, folder = swept
+    done = next(run for run in results.runs if run.status == "done")
+    (tmp_path / done.run).mkdir()
+    shutil.copy(folder / done.run / "config.yaml", tmp_path / done.run)
+    assert [run.status for run in read_results(tmp_path).runs] == ["unfinished"]
+    found = {run.run: run.status for run in read_results(tmp_path, folder).runs}
+    assert found[done.run] == "done"
+    assert len(found) == 12
+
+
+def test_a_run_directory_is_read_as_the_run_it_is(swept, monkeypatch):
+    results, folder = swept
+    done = next(run for run in results.runs if run.status == "done")
+    assert [run.run for run in read_results(folder / done.run).runs] == [done.run]
+    monkeypatch.chdir(folder / done.run)
+    assert [run.run for run in read_results(".").runs] == [done.run]
+
+
+def test_data_and_stream_make_scenarios_and_no_labels(tmp_path):
+    sweep = {"data.classes": [4, 6], "stream.step": [1, 2], "strategy": ["ncm", "finetune"]}
+    frame = cl_engine.sweep(SCENARIO | {"sweep": sweep}, out=tmp_path, workers=0).frame()
+    assert {*frame.label} == {"ncm", "finetune"}
+    assert {*frame.scenario} == {f"classes {c} step {s}" for c in (4, 6) for s in (1, 2)}
+    first = frame[(frame["data.classes"] == 4) & (frame["stream.step"] == 2)]
+    assert {*first.scenario} == {"classes 4 step 2"}
+
+
+def test_one_scenario_has_no_name_and_neither_has_one_a_seed(tmp_path, swept):
+    assert {*swept[0].frame().scenario} == {""}
+    sweep = {"zip": {"stream.class_order": [1, 2], "seed": [1, 2]}, "strategy": ["ncm"]}
+    frame = cl_engine.sweep(SCENARIO | {"sweep": sweep}, out=tmp_path, workers=0).frame()
+    assert {*frame.scenario} == {""}
+
+
+def test_runs_of_two_folders_that_differ_in_what_neither_varied_have_labels_that_say_so(tmp_path):
+    for name, epochs in (("a", 1), ("b", 2)):
+        scenario = SCENARIO | {
+            "name": name,
+            "training": {"epochs": epochs},
+            "sweep": {"strategy": ["ncm", "finetune"]},
+        }
+        cl_engine.sweep(scenario, out=tmp_path, workers=0)
+    frame = cl_engine.load_results(tmp_path / "a", tmp_path / "b")
+    assert {*frame.label} == {f"{kind} epochs {n}" for kind in ("ncm", "finetune") for n in (1, 2)}

@@ -6,13 +6,14 @@ import math
 
 import pandas as pd
 
-from cl_engine.reports.exports.comparing import Comparison, comparisons, defined
+from cl_engine.reports.exports.comparing import Comparison, comparisons, defined, over_scenarios
 from cl_engine.statistics import Difference, bootstrap_interval, holm, pairwise, seeds_needed, t_interval
 
 SUMMARY = {
     "strategy": "str",
     "label": "str",
     "policy": "str",
+    "scenario": "str",
     "budget": "float64",
     "metric": "str",
     "n": "int64",
@@ -25,6 +26,7 @@ PAIRS = {
     "a": "str",
     "b": "str",
     "policy": "str",
+    "scenario": "str",
     "budget": "float64",
     "metric": "str",
     "n": "int64",
@@ -39,12 +41,12 @@ PAIRS = {
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each strategy, budget and metric, from one row a run.
 
-    Columns: ``strategy``, ``label`` (the strategy with the options that tell it apart), ``policy``, ``budget``
-    (bytes, missing without one), ``metric``, ``n`` (seeds with a value), ``mean``, ``sd``, ``se``, ``t_low`` and
-    ``t_high`` (Student's 95 % interval), ``boot_low`` and ``boot_high`` (percentile bootstrap), ``rank_low`` and
-    ``rank_high`` (95 % rank interval over all strategies of that budget), ``may_be_best``.  Missing: what one seed
-    leaves undefined; the ranks of references, of strategies with no run or too few, and of those that the budget
-    rules out.
+    Columns: ``strategy``, ``label`` (the strategy with the options that tell it apart), ``policy``,
+    ``scenario`` (where there are several, and of their means), ``budget`` (bytes, missing without one), ``metric``,
+    ``n`` (seeds with a value), ``mean``, ``sd``, ``se``, ``t_low`` and ``t_high`` (Student's 95 % interval),
+    ``boot_low`` and ``boot_high`` (percentile bootstrap), ``rank_low`` and ``rank_high`` (95 % rank interval over
+    all strategies of that budget), ``may_be_best``.  Missing: what one seed leaves undefined; the ranks of
+    references, of strategies with no run or too few, and of those that the budget rules out.
 
     Raises:
         InputError: see :func:`comparisons`.
@@ -56,7 +58,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
       ncm  3   0.7 0.451586         1         True
     """
     rows: list[tuple[object, ...]] = []
-    for comparison in comparisons(frame):
+    for comparison in [*comparisons(frame), *comparisons(over_scenarios(frame))]:
         for metric in defined(frame):
             ranked = comparison.ranks(metric)
             for label, values in comparison.values(metric).items():
@@ -68,6 +70,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                         comparison.strategies[label],
                         label,
                         comparison.policy,
+                        comparison.scenario,
                         comparison.budget,
                         metric,
                         n,
@@ -82,11 +85,11 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 def pairs(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each ordered pair of strategies that are no references, budget and metric.
 
-    Columns: ``a`` and ``b`` (labels), ``policy``, ``budget``, ``metric``, ``n`` (shared seeds), ``mean`` (a minus
-    b), ``sd``, ``low`` and ``high`` (95 % t interval), ``p`` (paired t test), ``p_holm`` (corrected over all
-    comparisons of ``a``, as the rank intervals are; hence both orders), ``wins`` (seeds on which a is higher),
-    ``ties``, ``seeds_needed`` and ``seeds_needed_upper`` where the difference is not significant; missing where
-    1,000 are not enough.
+    Columns: ``a`` and ``b`` (labels), ``policy``, ``scenario``, ``budget``, ``metric``, ``n`` (shared seeds),
+    ``mean`` (a minus b), ``sd``, ``low`` and ``high`` (95 % t interval), ``p`` (paired t test), ``p_holm``
+    (corrected over all comparisons of ``a``, as the rank intervals are; hence both orders), ``wins`` (seeds on
+    which a is higher), ``ties``, ``seeds_needed`` and ``seeds_needed_upper`` where the difference is not
+    significant; missing where 1,000 are not enough.
 
     Raises:
         InputError: see :func:`comparisons`.
@@ -100,7 +103,7 @@ def pairs(frame: pd.DataFrame) -> pd.DataFrame:
     b a  3  -0.2 0.07418     0             5
     """
     rows: list[tuple[object, ...]] = []
-    for comparison in comparisons(frame):
+    for comparison in [*comparisons(frame), *comparisons(over_scenarios(frame))]:
         for metric in defined(frame):
             rows += _pairs(comparison, metric)
     return _frame(rows, PAIRS)
@@ -116,7 +119,7 @@ def _pairs(comparison: Comparison, metric: str) -> list[tuple[object, ...]]:
         against = {b: differences[a, b] for b in values if b != a}
         adjusted = holm([d.tested for d in against.values()])
         for (b, d), p_holm in zip(against.items(), adjusted, strict=True):
-            where = (a, b, comparison.policy, comparison.budget, metric)
+            where = (a, b, comparison.policy, comparison.scenario, comparison.budget, metric)
             p = p_holm if d.n > 1 else math.nan
             rows.append((*where, d.n, d.mean, d.sd, d.low, d.high, d.p, p, d.wins, d.ties, *_needed(d)))
     return rows

@@ -141,6 +141,8 @@ def _caption(frame: pd.DataFrame, columns: list[Comparison], metric: str, pm: st
     parts = [f"{metric.replace('_', ' ').capitalize()}. {what}, in percent"]
     if columns[0].policy:
         parts.append(f"policy {columns[0].policy}")
+    if columns[0].scenario:
+        parts.append(columns[0].scenario)
     if "fingerprint" in done and done["seed"].nunique() > 1:
         fixed = done["fingerprint"].nunique() == 1
         parts.append("stream fixed over seeds" if fixed else "stream drawn anew for every seed")

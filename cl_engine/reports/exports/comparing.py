@@ -24,6 +24,7 @@ class Comparison:
     Attributes:
         policy: what the budget counts, or None.
         budget: bytes; NaN without a budget.
+        scenario: which task, in what it differs from the others of the frame.
         strategies: by label, the strategy; in the order of the frame.
         references: labels of the bounds, which are tabulated and never ranked.
         impossible: labels that the budget rules out.
@@ -34,6 +35,7 @@ class Comparison:
 
     policy: str | None
     budget: float
+    scenario: str
     strategies: Mapping[str, str]
     references: frozenset[str]
     impossible: frozenset[str]
@@ -71,7 +73,8 @@ def comparisons(frame: pd.DataFrame) -> list[Comparison]:
         raise InputError(
             f"runs: the frame lacks {', '.join(missing)}; allowed: one row a run, as load_results gives"
         )
-    streams = [name for name in frame if str(name).partition(".")[0] in ("data", "stream")]
+    swept = [name for name in frame if str(name).partition(".")[0] in ("data", "stream")]
+    streams = ["scenario"] if "scenario" in frame else swept
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in frame.to_dict("records"):
         found = {str(key): value for key, value in row.items()}
@@ -79,9 +82,37 @@ def comparisons(frame: pd.DataFrame) -> list[Comparison]:
         budget = math.inf if pd.isna(found["budget_bytes"]) else float(found["budget_bytes"])
         groups.setdefault((policy, budget, *(str(found[str(name)]) for name in streams)), []).append(found)
     return [
-        _comparison(key[0] or None, key[1] if math.isfinite(key[1]) else math.nan, groups[key])
+        _comparison(key[0] or None, key[1] if math.isfinite(key[1]) else math.nan, ", ".join(key[2:]), groups[key])
         for key in sorted(groups)
     ]
+
+
+def over_scenarios(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over scenarios, one row a label, policy, budget and seed; no row of one scenario alone.
+
+    A seed that lacks a scenario has no numbers: it has failed, or is impossible where none of its runs is possible.
+
+    >>> runs = pd.DataFrame({"strategy": "ncm", "family": "own", "label": "ncm", "seed": [0, 0, 1],
+    ...     "policy": "full", "budget_bytes": 1.0, "status": "done", "scenario": ["a", "b", "a"],
+    ...     "average_accuracy": [0.5, 0.7, 0.9]})
+    >>> print(over_scenarios(runs)[["scenario", "seed", "status", "average_accuracy"]].to_string(index=False))
+               scenario  seed status  average_accuracy
+    mean of 2 scenarios     0   done               0.6
+    mean of 2 scenarios     1 failed               NaN
+    """
+    scenarios = frame["scenario"].nunique() if "scenario" in frame else 1
+    metrics = defined(frame)
+    rows = []
+    keys = ["strategy", "family", "label", "policy", "budget_bytes", "seed"]
+    for key, own in frame.groupby(keys, sort=False, dropna=False) if scenarios > 1 else ():
+        done = own[own["status"] == "done"]
+        whole = done["scenario"].nunique() == scenarios
+        status = "done" if whole else "impossible" if (own["status"] == "impossible").all() else "failed"
+        means = done.groupby("scenario")[metrics].mean().mean() if whole else dict.fromkeys(metrics, math.nan)
+        rows.append({**dict(zip(keys, key, strict=True)), "scenario": f"mean of {scenarios} scenarios",
+                     "status": status, **means})  # fmt: skip
+    found: pd.DataFrame = pd.DataFrame(rows, columns=[*keys, "scenario", "status", *metrics])
+    return found
 
 
 def defined(frame: pd.DataFrame) -> list[str]:
@@ -89,7 +120,7 @@ def defined(frame: pd.DataFrame) -> list[str]:
     return [name for name in DESCRIPTIONS if name in frame and frame[name].notna().any()]
 
 
-def _comparison(policy: str | None, budget: float, rows: list[dict[str, Any]]) -> Comparison:
+def _comparison(policy: str | None, budget: float, scenario: str, rows: list[dict[str, Any]]) -> Comparison:
     strategies = {str(row["label"]): str(row["strategy"]) for row in rows}
     runs: dict[str, dict[int, dict[str, Any]]] = {label: {} for label in strategies}
     streams: dict[int, str] = {}
@@ -110,6 +141,7 @@ def _comparison(policy: str | None, budget: float, rows: list[dict[str, Any]]) -
     return Comparison(
         policy,
         budget,
+        scenario,
         strategies,
         frozenset(str(row["label"]) for row in rows if row["family"] == "references"),
         frozenset(label for label, found in states.items() if found == {"impossible"}),

@@ -17,6 +17,7 @@ ORDER = (
     "a",
     "b",
     "policy",
+    "scenario",
     "budget",
     "budget_bytes",
     "metric",
@@ -25,7 +26,7 @@ ORDER = (
     "samples",
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
-DICTIONARIES = ("strategy", "family", "label", "policy", "status", "metric", "kind", "device", "a", "b")
+DICTIONARIES = ("strategy", "family", "label", "policy", "scenario", "status", "metric", "kind", "device", "a", "b")
 
 
 def to_csv(frame: pd.DataFrame, path: str | Path) -> Path:

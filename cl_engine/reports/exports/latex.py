@@ -5,9 +5,13 @@ The numbers are plain math in right-aligned columns; siunitx columns break on bo
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import pandas as pd
 
-from cl_engine.reports.exports.cells import Cell, table
+from cl_engine.reports.exports.cells import Cell, Table, table
+from cl_engine.reports.exports.widths import LONG, layout
 
 SPECIAL = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -39,7 +43,8 @@ def latex_table(frame: pd.DataFrame, metric: str, pm: str = "ci") -> str:
         pm: what follows the sign plus-minus: ``ci`` the half-width of the 95 % t-interval, ``sd`` or ``se``.
 
     The best mean is bold and the second underlined, also when they print alike: only equal means share.  An
-    asterisk marks what may be the best.
+    asterisk marks what may be the best.  The table fits 345 pt, the text of LaTeX's article: where it is wide it is
+    set smaller, then in parts below each other, and long names are cut, with a key below.
 
     Raises:
         InputError: no such metric or ``pm``, no runs, or runs of several policies or streams.
@@ -50,10 +55,7 @@ def latex_table(frame: pd.DataFrame, metric: str, pm: str = "ci") -> str:
     n\_c & $\textbf{70.0}^{\ast} \pm 24.8$ \\
     """
     found = table(frame, metric, pm)
-    blocks = [[" & ".join(["", *map(escape, found.budgets)])]]
-    for rows in (found.references, found.strategies):
-        if rows:
-            blocks.append([" & ".join([escape(label), *map(_cell, cells)]) for label, cells in rows])
+    names, font, separation, parts = layout(found)
     caption = escape(found.caption).replace(r" \%", r"\,\%")
     notes = "; ".join(text for mark, text in MARKS.items() if mark in found.marks)
     lines = [
@@ -61,14 +63,35 @@ def latex_table(frame: pd.DataFrame, metric: str, pm: str = "ci") -> str:
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{caption}{' ' + notes[0].upper() + notes[1:] + '.' if notes else ''}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(found.budgets)}}}",
-        r"\toprule",
-        "\n\\midrule\n".join("\n".join(rf"{row} \\" for row in block) for block in blocks),
-        r"\bottomrule",
-        r"\end{tabular}",
+        *([font, rf"\setlength{{\tabcolsep}}{{{separation}pt}}"] if font else []),
+        "\n\\par\\medskip\n".join(_tabular(found, names, part) for part in parts),
+        *_key(names),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _tabular(found: Table, names: Mapping[str, str], part: slice) -> str:
+    """Return the rows of all strategies that ran within some of the budgets."""
+    blocks = [[" & ".join(["", *map(escape, found.budgets[part])])]]
+    for rows in (found.references, found.strategies):
+        lines = [[_cell(cell) for cell in cells[part]] for _, cells in rows]
+        if kept := [(label, line) for (label, _), line in zip(rows, lines, strict=True) if any(line)]:
+            blocks.append([" & ".join([escape(names[label]), *line]) for label, line in kept])
+    body = "\n\\midrule\n".join("\n".join(rf"{row} \\" for row in block) for block in blocks)
+    columns = "r" * len(found.budgets[part])
+    return "\n".join([rf"\begin{{tabular}}{{l{columns}}}", r"\toprule", body, r"\bottomrule", r"\end{tabular}"])
+
+
+def _key(names: Mapping[str, str]) -> list[str]:
+    """Return what short names stand for, as a paragraph that can break within them."""
+    long = [rf"{escape(name)}: {_breaking(label)}" for label, name in names.items() if name != label]
+    return [rf"\par\smallskip{{\footnotesize\raggedright {'; '.join(long)}.\par}}"] if long else []
+
+
+def _breaking(label: str) -> str:
+    words = (re.findall(r".{1,9}\W|.{1,10}", word) if len(word) > LONG else [word] for word in label.split())
+    return " ".join(r"\allowbreak{}".join(map(escape, word)) for word in words)
 
 
 def escape(text: str) -> str:

@@ -5,6 +5,6 @@
 """
 
 from cl_engine.reports.page.figures import plot, write_figures
-from cl_engine.reports.page.page import Page, page_of, write_page
+from cl_engine.reports.page.page import LISTED, Page, listed, page_of, write_page
 
-__all__ = ["Page", "page_of", "plot", "write_figures", "write_page"]
+__all__ = ["LISTED", "Page", "listed", "page_of", "plot", "write_figures", "write_page"]

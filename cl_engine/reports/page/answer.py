@@ -7,9 +7,9 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from cl_engine.errors import InputError
-from cl_engine.reports.page.contest import METRICS, Contest
-from cl_engine.reports.page.whole_range import MIB, SCALES, areas_of, best_by, curves_of
-from cl_engine.reports.text import size
+from cl_engine.reports.page.contest import METRICS, Contest, contests
+from cl_engine.reports.page.whole_range import MIB, SCALES, areas_of, best_by, curves_of, inside
+from cl_engine.reports.text import decimal, size
 from cl_engine.statistics import Crossing, crossing, sampling_error, strength
 
 NAMED = 3  # names that a sentence lists before it counts
@@ -17,15 +17,39 @@ NAMED = 3  # names that a sentence lists before it counts
 
 def winners(contest: Contest) -> list[str]:
     """Return a sentence for each stretch of budgets with one leader and one set of those that may be the best."""
-    stretches = groupby(
-        contest.budgets, lambda b: (contest.leader(b), frozenset(contest.best(b)), _alone(contest, b))
-    )
-    return [_winner(contest, leader, list(budgets)) for (leader, *_), budgets in stretches]
+
+    def alike(b: int) -> tuple[Any, ...]:
+        return contest.leaders(b), contest.higher(b), set(contest.best(b)), _alone(contest, b)
+
+    return [_winner(contest, leaders, list(budgets)) for (leaders, *_), budgets in groupby(contest.budgets, alike)]
+
+
+def scenarios(contest: Contest, runs: Any) -> list[str]:
+    """Return who leads in each scenario within the largest budget, where accuracies are means over several."""
+    if len(contest.scenarios) < 2:
+        return []
+    budget = contest.budgets[-1]
+    leading: dict[tuple[str, ...], list[str]] = {}
+    own = runs[runs["policy"].astype(str) == contest.policy]
+    for name in contest.scenarios:
+        alone = next(
+            c for c in contests(own[own["scenario"] == name], contest.entrants) if c.metric == contest.metric
+        )
+        leading.setdefault(tuple(alone.leaders(budget)), []).append(name)
+    each = [f"{_counted(who)} in {_counted(names)}" for who, names in leading.items() if who]
+    if len(leading) == 1:
+        each = [f"{_counted(who)} in each of them" for who in leading if who]
+    mean = f"These are means over {len(contest.scenarios)} scenarios"
+    return [f"{mean}; the highest {_within([budget])}: {', '.join(each)}." if each else f"{mean}."]
 
 
 def crossings(contest: Contest) -> list[str]:
     """Return where the lead changes hands; where one leads throughout, whether the next ever catches up."""
-    leaders = [name for name, _ in groupby(filter(None, map(contest.leader, contest.budgets)))]
+    stretches: list[list[str]] = []  # who leads within all of its budgets: a lead that is shared changes no hands
+    for shared in filter(None, map(contest.leaders, contest.budgets)):
+        still = [name for name in stretches[-1] if name in shared] if stretches else []
+        stretches[-1:] = [still] if still else [*stretches[-1:], shared]
+    leaders = [names[0] for names in stretches]
     pairs = list(dict.fromkeys(pairwise(leaders)))
     if len(contest.budgets) < 2 or not leaders:
         return []
@@ -36,7 +60,7 @@ def crossings(contest: Contest) -> list[str]:
     curves = curves_of(contest)
     for a, b in pairs:
         try:
-            found.append(crossing_words(a, b, crossing(curves[a], curves[b])))
+            found.append(crossing_words(a, b, inside(crossing(curves[a], curves[b]))))
         except InputError:
             continue  # no two budgets or no seed in common
     return found
@@ -77,15 +101,16 @@ def whole_range(contest: Contest) -> list[str]:
     """Return who leads by the area under the curve, over linear and over log budgets."""
     found = areas_of(contest)
     (linear, may_linear), (log, may_log) = (best_by(found, scale) for scale in SCALES)
-    if linear is None or log is None or len(found) < 2:
+    if not linear or not log or len(found) < 2:
         return []
+    text = f"By AUC over the whole range {_counted(linear)} {'lead' if len(linear) > 1 else 'leads'}"
     if linear == log:
-        text = f"By AUC over the whole range {linear} leads, weighted by log budget too"
+        text += ", weighted by log budget too"
     else:
-        text = f"By AUC over the whole range {linear} leads; weighted by log budget {log} does"
+        text += f"; weighted by log budget {_counted(log)} {'do' if len(log) > 1 else 'does'}"
         if set(may_linear) & set(may_log):
             text += ", but the seeds do not separate the two orders"
-    others = [name for name in may_linear if name != linear]
+    others = [name for name in may_linear if name not in linear]
     if linear == log and others:
         text += f"; {_counted(others)} may be as good or better"
     return [f"{text}."]
@@ -98,10 +123,10 @@ def policies(first: Contest, second: Contest) -> list[str]:
     if not judged:
         return []
     disjoint = [b for b in judged if not set(first.best(b)) & set(second.best(b))]
-    stretches = groupby(disjoint, lambda b: (first.leader(b), second.leader(b)))
+    stretches = groupby(disjoint, lambda b: (first.leaders(b), second.leaders(b)))
     found = [
-        f"{_counting(first.policy)}, {one} leads {_within(list(budgets))}; "
-        f"{_counting(second.policy, False)}, {two}."
+        f"{_counting(first.policy)}, {_counted(one)} {'lead' if len(one) > 1 else 'leads'} "
+        f"{_within(list(budgets))}; {_counting(second.policy, False)}, {_counted(two)}."
         for (one, two), budgets in stretches
     ]
     if not found:
@@ -117,7 +142,7 @@ def cautions(contest: Contest, runs: Any, tested: int | None) -> list[str]:
     most = max((len(s.seeds) for s in contest.standings.values()), default=0)
     if most == 1:
         found.append("One seed: the order may be noise.")
-    elif strength(most):
+    elif most and strength(most):
         found.append(f"{most} seeds are {strength(most)}.")
     counts = {status: int((runs["status"] == status).sum()) for status in ("failed", "unfinished", "impossible")}
     words = {"failed": "failed", "unfinished": "did not finish", "impossible": "impossible within their budget"}
@@ -151,7 +176,7 @@ def cautions(contest: Contest, runs: Any, tested: int | None) -> list[str]:
 def fixed_stream(runs: Any) -> bool | None:
     """Tell whether all seeds of each cell saw one stream; None where some did, or nothing is known."""
     done = runs[runs["status"] == "done"]
-    keys = [key for key in ("name", "label", "policy") if key in done]
+    keys = [key for key in ("name", "label", "policy", "scenario") if key in done]
     budget = done["budget_bytes"].fillna(0)
     groups = done.assign(_budget=budget).groupby([*keys, "_budget"])["fingerprint"]
     seeds, streams = groups.size(), groups.nunique()
@@ -163,27 +188,27 @@ def fixed_stream(runs: Any) -> bool | None:
     return False if (several == seeds[several.index]).all() else None
 
 
-def answer(contests: Sequence[Contest], runs: Any, tested: int | None = None) -> list[tuple[str, list[str]]]:
+def answer(found: Sequence[Contest], runs: Any, tested: int | None = None) -> list[tuple[str, list[str]]]:
     """Return the answer as paragraphs of sentences, each with a heading (empty where it needs none).
 
     Args:
-        contests: of each policy and metric.
+        found: the contests of each policy and metric.
         runs: the frame of runs.
         tested: samples in the test set, where known.
     """
-    main = [contest for contest in contests if contest.metric == next(iter(METRICS))]
-    found = []
+    main = [contest for contest in found if contest.metric == next(iter(METRICS))]
+    paragraphs = []
     for contest in main:
-        sentences = [*winners(contest), *crossings(contest), *whole_range(contest)]
-        found.append((_counting(contest.policy) if len(main) > 1 else "", sentences))
+        sentences = [*winners(contest), *scenarios(contest, runs), *crossings(contest), *whole_range(contest)]
+        paragraphs.append((_counting(contest.policy) if len(main) > 1 else "", sentences))
     if len(main) > 1:
         for other in main[1:]:
-            found.append(("Policies", policies(main[0], other)))
+            paragraphs.append(("Policies", policies(main[0], other)))
     elif main:
-        found.append(("", [one_policy(main[0])]))
+        paragraphs.append(("", [one_policy(main[0])]))
     if main:
-        found.append(("How sure", cautions(main[0], runs, tested)))
-    return [(heading, sentences) for heading, sentences in found if sentences]
+        paragraphs.append(("How sure", cautions(main[0], runs, tested)))
+    return [(heading, sentences) for heading, sentences in paragraphs if sentences]
 
 
 def one_policy(contest: Contest) -> str:
@@ -196,23 +221,46 @@ def one_policy(contest: Contest) -> str:
     )
 
 
-def _winner(contest: Contest, leader: str | None, budgets: list[int]) -> str:
+def _winner(contest: Contest, leaders: list[str], budgets: list[int]) -> str:
     where = _within(budgets, True)
-    if leader is None:
-        return f"{where}, no strategy can be ranked."
-    estimates = [e for b in budgets if (e := contest.standings[leader, b].estimate)]
-    reached = [_percent(estimates[k].mean) for k in dict.fromkeys((0, len(estimates) - 1))]
-    score = f"{METRICS[contest.metric]} ({' to '.join(dict.fromkeys(reached))})"
-    if _alone(contest, budgets[0]):
-        return f"{where}, {leader} is the only strategy with a rank: {score}."
-    text = f"{where}, {leader} has the highest {score}"
-    n = estimates[0].n
+    if not leaders:
+        scenarios = len(contest.scenarios)
+        what = f"has run in all {scenarios} scenarios" if scenarios > 1 else "can be ranked"
+        return f"{where}, no strategy {what}."
+    first = budgets[0]
+    few = _seeds(contest, leaders[0], first)
+    score = f"{METRICS[contest.metric]} ({_reached(contest, leaders[0], budgets)}{few})"
+    if _alone(contest, first):
+        return f"{where}, {leaders[0]} is the only strategy with a rank: {score}."
+    higher = contest.higher(first)
+    verb = "has" if len(leaders) == 1 else "share"
+    among = f"of those with all {len(contest.seeds)} seeds " if higher else ""
+    text = f"{where}, {among}{_counted(leaders)} {verb} the highest {score}"
+    if higher:
+        above = [f"{name} ({_reached(contest, name, budgets)}{_seeds(contest, name, first)})" for name in higher]
+        text += f"; {_counted(above)} {'is' if len(above) == 1 else 'are'} higher on fewer seeds"
+    estimate = contest.standings[leaders[0], first].estimate
+    n = estimate.n if estimate else 0
     if n == 1:
         return f"{text}; with one seed nothing is said about noise."
-    others = [name for name in contest.best(budgets[0]) if name != leader]
-    if not others:
-        return f"{text}, significantly above every other strategy."
-    return f"{text}; with {n} seeds {_counted(others)} may be as good or better."
+    others = [name for name in contest.best(first) if name not in leaders and name not in higher]
+    if others:
+        return f"{text}; with {n} seeds {_counted(others)} may be as good or better."
+    if higher or not set(leaders) <= set(contest.best(first)):
+        return f"{text}."
+    return f"{text}, significantly above every other strategy."
+
+
+def _reached(contest: Contest, label: str, budgets: Sequence[int]) -> str:
+    estimates = [e for b in budgets if (e := contest.standings[label, b].estimate)]
+    return " to ".join(dict.fromkeys(_percent(e.mean) for e in (estimates[0], estimates[-1])))
+
+
+def _seeds(contest: Contest, label: str, budget: int) -> str:
+    """Return how many seeds stand behind a number, where some are missing."""
+    if contest.complete(label, budget):
+        return ""
+    return f", {len(contest.standings[label, budget].seeds)} of {len(contest.seeds)} seeds"
 
 
 def _alone(contest: Contest, budget: int) -> bool:
@@ -266,4 +314,4 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _percent(fraction: float) -> str:
-    return f"{fraction * 100:.1f} %"
+    return f"{decimal(fraction * 100, 1)} %"

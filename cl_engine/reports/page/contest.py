@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cl_engine.statistics.across import scenario_means
 from cl_engine.statistics.intervals import Estimate, t_interval
 from cl_engine.statistics.paired import Difference
 from cl_engine.statistics.ranks import Rank, pairwise, ranks
@@ -59,16 +60,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class Contest:
-    """All entrants under one policy and one metric.
+    """All entrants under one policy and one metric, over all scenarios or in one of them.
 
     Attributes:
         policy: what the budgets count.
         metric: the column of the metric.
         budgets: bytes, ascending; ``[0]`` where nothing was limited.
         entrants: in the registry's order.
-        standings: by label and budget; references without a budget stand under 0.
+        standings: by label and budget; of those without one beside others' budgets under 0.
         pairs: by budget, every ordered pair of ranked entrants.
         seeds: all seeds that were asked for.
+        scenarios: over which every accuracy is a mean; one name where it is none.
     """
 
     policy: str
@@ -78,6 +80,13 @@ class Contest:
     standings: dict[Key, Standing]
     pairs: dict[int, dict[tuple[str, str], Difference]]
     seeds: list[int]
+    scenarios: list[str] = field(default_factory=lambda: [""])
+
+    @property
+    def columns(self) -> list[int]:
+        """Return the budgets, and last 0 where somebody had none."""
+        free = any(budget == 0 for _, budget in self.standings)
+        return [*self.budgets, *([0] if free and self.budgets != [0] else [])]
 
     @property
     def ranked(self) -> list[Entrant]:
@@ -89,18 +98,36 @@ class Contest:
         found = [(k[0], s) for k, s in self.standings.items() if k[1] == budget and s.rank and s.rank.may_be_best]
         return [label for label, s in sorted(found, key=lambda pair: -_mean(pair[1]))]
 
+    def leaders(self, budget: int) -> list[str]:
+        """Return who shares the best rank within a budget: of those with all seeds, where there are any."""
+        found = self._placed(budget)
+        whole = {label: place for label, place in found.items() if self.complete(label, budget)} or found
+        return [label for label, place in whole.items() if place == min(whole.values())]
+
     def leader(self, budget: int) -> str | None:
-        """Return who has the highest mean within a budget."""
-        found = [(k[0], s) for k, s in self.standings.items() if k[1] == budget and s.rank and s.rank.rank]
-        return max(found, key=lambda pair: _mean(pair[1]))[0] if found else None
+        """Return the first of the leaders."""
+        return next(iter(self.leaders(budget)), None)
+
+    def higher(self, budget: int) -> list[str]:
+        """Return those above the leaders who lack seeds, the highest first."""
+        found = self._placed(budget)
+        lead = found.get(self.leader(budget) or "", 0)
+        return sorted((label for label, place in found.items() if place < lead), key=lambda label: found[label])
+
+    def complete(self, label: str, budget: int) -> bool:
+        """Tell whether an entrant has all seeds within a budget."""
+        return len(self.standings[label, budget].seeds) == len(self.seeds)
 
     def emphasised(self) -> set[str]:
         """Return who is drawn at full strength: everybody, or in a crowd the references and possible winners."""
         if len(self.ranked) <= CROWD:
             return {e.label for e in self.entrants}
-        leaders = {self.leader(budget) for budget in self.budgets} - {None}
-        possible = {label for budget in self.budgets for label in self.best(budget)}
-        return {e.label for e in self.entrants if e.reference} | possible | {str(name) for name in leaders}
+        possible = {label for b in self.budgets for label in [*self.leaders(b), *self.higher(b), *self.best(b)]}
+        return {e.label for e in self.entrants if e.reference} | possible
+
+    def _placed(self, budget: int) -> dict[str, int]:
+        order = {e.label: s for e in self.entrants if (s := self.standings.get((e.label, budget)))}
+        return {label: s.rank.rank for label, s in order.items() if s.rank and s.rank.rank}
 
 
 def contests(runs: Any, entrants: Sequence[Entrant]) -> list[Contest]:
@@ -117,6 +144,11 @@ def contests(runs: Any, entrants: Sequence[Entrant]) -> list[Contest]:
         for metric in METRICS:
             found.append(_contest(rows, entrants, policy, metric, seeds))
     return found
+
+
+def scenarios_of(runs: Any) -> list[str]:
+    """Return the tasks that were run, in their order."""
+    return [*dict.fromkeys(map(str, runs["scenario"]))]
 
 
 def policies(runs: Any) -> list[str]:
@@ -142,10 +174,11 @@ def _contest(rows: Any, entrants: Sequence[Entrant], policy: str, metric: str, s
             ["label", "_budget"], sort=False
         )
     }
-    values = {key: _by_seed(group, metric) for key, group in groups.items()}
+    scenarios = scenarios_of(rows)
+    values = {key: _by_seed(group, metric, scenarios) for key, group in groups.items()}
     competing = [e.label for e in entrants if not e.reference]
     placed, pairs = {}, {}
-    for budget in budgets:
+    for budget in dict.fromkeys([*budgets, *(budget for _, budget in groups)]):
         here = {label: values[label, budget] for label in competing if (label, budget) in groups}
         ruled_out = [label for label in here if not here[label] and _impossible(groups[label, budget])]
         ranked = ranks(here, ruled_out, len(seeds))
@@ -162,18 +195,22 @@ def _contest(rows: Any, entrants: Sequence[Entrant], policy: str, metric: str, s
         )
         for key, group in groups.items()
     }
-    return Contest(policy, metric, budgets, list(entrants), standings, pairs, seeds)
+    return Contest(policy, metric, budgets, list(entrants), standings, pairs, seeds, scenarios)
 
 
-def _by_seed(group: Any, metric: str) -> Seeds:
-    """Return the value of each seed; over several scenarios their mean, where the seed has them all."""
-    done = group[group["status"] == "done"][["seed", metric]].dropna()
-    whole = group.groupby("seed").size().max() if len(group) else 0
-    found: Seeds = {}
-    for seed, own in done.groupby("seed"):
-        if len(own) == whole:
-            found[int(seed)] = float(own[metric].mean())
+def by_scenario(group: Any, metric: str) -> dict[int, dict[str, float]]:
+    """Return ``{seed: {scenario: value}}`` of finished runs."""
+    done = group[group["status"] == "done"][["seed", "scenario", metric]].dropna()
+    found: dict[int, dict[str, float]] = {}
+    for (seed, scenario), own in done.groupby(["seed", "scenario"]):
+        found.setdefault(int(seed), {})[str(scenario)] = float(own[metric].mean())
     return found
+
+
+def _by_seed(group: Any, metric: str, scenarios: Sequence[str]) -> Seeds:
+    """Return the value of each seed; over several scenarios their mean, where the seed has them all."""
+    found = by_scenario(group, metric)
+    return {**scenario_means({seed: row for seed, row in found.items() if len(row) == len(scenarios)})}
 
 
 def _impossible(group: Any) -> bool:

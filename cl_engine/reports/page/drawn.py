@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from cl_engine.reports.page.charts import curves as curve_charts
@@ -11,11 +12,12 @@ from cl_engine.reports.page.charts import ledger as ledger_charts
 from cl_engine.reports.page.charts.drawing import Spec
 from cl_engine.reports.page.charts.over_time import over_time
 from cl_engine.reports.page.charts.pareto import pareto as pareto_chart
-from cl_engine.reports.page.contest import METRICS, REFERENCES, Contest
+from cl_engine.reports.page.contest import METRICS, REFERENCES, Contest, Entrant, contests, scenarios_of
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
 from cl_engine.statistics import Point, pareto
 
+SCENARIOS = 6  # whose streams are followed; the tables have all
 LEDGERS = 20  # strategies whose ledger is drawn; in a crowd those that may be the best come first
 
 
@@ -27,8 +29,24 @@ class Shown:
     experiences: Any
     curves: Any
     matrices: Any
+    entrants: Sequence[Entrant]
     contests: Sequence[Contest]
     looks: Mapping[str, Look]
+
+    @property
+    def scenarios(self) -> list[str]:
+        """Return the tasks that were run; one, without a name, where there are not several."""
+        return scenarios_of(self.runs)
+
+    @property
+    def drawn_scenarios(self) -> list[str]:
+        """Return those whose accuracy along the stream, matrices and ledgers are shown."""
+        return self.scenarios[:SCENARIOS]
+
+    @property
+    def by_scenario(self) -> list[list[Contest]]:
+        """Return the contests of each scenario alone."""
+        return [contests(self.runs[self.runs["scenario"] == name], self.entrants) for name in self.scenarios]
 
     @property
     def places(self) -> dict[str, int]:
@@ -55,8 +73,11 @@ def curve_words(shown: Shown, contest: Contest) -> str:
     strong = len(contest.emphasised() & set(shown.looks))
     crowd = "" if strong == len(shown.looks) else " Faint: cannot be the best within any budget."
     n = len(contest.seeds)
+    over = f", mean over {len(contest.scenarios)} scenarios" if len(contest.scenarios) > 1 else ""
     band = f"Bands: 95 % t interval over {n} seeds." if n > 1 else "One seed: no interval."
-    return f"{METRICS[contest.metric].capitalize()} within a budget counted as {contest.policy}. {band}{crowd}"
+    return (
+        f"{METRICS[contest.metric].capitalize()} within a budget counted as {contest.policy}{over}. {band}{crowd}"
+    )
 
 
 def paretos(shown: Shown, contest: Contest) -> Iterator[tuple[str, str, Spec]]:
@@ -84,20 +105,22 @@ def paretos(shown: Shown, contest: Contest) -> Iterator[tuple[str, str, Spec]]:
         yield policy, title, pareto_chart(contest, shown.looks, policy, marks, shown.plot)
 
 
-def lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> Iterator[tuple[str, int, str, Spec]]:
-    """Yield policy, budget in bytes (0 for none), a caption, and the chart of accuracy over ``along``."""
+def lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> Iterator[tuple[str, str, int, str, Spec]]:
+    """Yield scenario, policy, budget in bytes (0 for none), a caption, and the chart of accuracy over ``along``."""
     means = (
         frame.dropna(subset=["accuracy"])
-        .groupby(["policy", "budget", "label", along], sort=False)["accuracy"]
+        .groupby(["scenario", "policy", "budget", "label", along], sort=False)["accuracy"]
         .agg(["mean", "size"])
         .reset_index()
         .rename(columns={"mean": "accuracy", "size": "seeds"})
     )
     plot = (shown.plot[0], 250)
-    for policy in shown.policies:
-        for budget, rows in means[means["policy"] == policy].groupby("budget"):
+    for task, policy in product(shown.drawn_scenarios, shown.policies):
+        own = means[(means["policy"] == policy) & (means["scenario"] == task)]
+        for budget, rows in own.groupby("budget"):
             spec = over_time(rows, shown.looks, shown.strong(policy), along, title, plot)
-            yield policy, int(budget), f"By {title}, {limit(int(budget))}, policy {policy}.", spec
+            what = f", {task}" if task else ""
+            yield task, policy, int(budget), f"By {title}, {limit(int(budget))}, policy {policy}{what}.", spec
 
 
 def samples_of(shown: Shown) -> Any:
@@ -108,30 +131,32 @@ def samples_of(shown: Shown) -> Any:
     return frame if len(frame) > len(with_cells(shown, shown.experiences)) else None
 
 
-def ledgers(shown: Shown) -> Iterator[tuple[str, str, Spec]]:
-    """Yield policy, label and the chart of what is held, by kind; mean over seeds."""
+def ledgers(shown: Shown) -> Iterator[tuple[str, str, str, Spec]]:
+    """Yield scenario, policy, label and the chart of what is held, by kind; mean over seeds."""
     kinds = ledger_charts.kinds_of(shown.experiences)
     columns = [f"held.{kind}" for kind in kinds]
     means = (
         with_cells(shown, shown.experiences)
-        .groupby(["policy", "label", "budget", "experience"], sort=False)[[*columns, "peak"]]
+        .groupby(["scenario", "policy", "label", "budget", "experience"], sort=False)[[*columns, "peak"]]
         .mean()
         .reset_index()
     )
-    for policy in shown.policies:
+    for task, policy in product(shown.drawn_scenarios, shown.policies):
         strong = shown.strong(policy)
+        own = means[(means["policy"] == policy) & (means["scenario"] == task)]
         for label in [label for label in shown.looks if label in strong][:LEDGERS]:
-            rows = means[(means["policy"] == policy) & (means["label"] == label)]
+            rows = own[own["label"] == label]
             if len(rows):
                 budgets = sorted(int(b) for b in rows["budget"].unique())
-                yield policy, label, ledger_charts.ledger(rows, budgets, kinds, label)
+                yield task, policy, label, ledger_charts.ledger(rows, budgets, kinds, label)
 
 
 def with_cells(shown: Shown, frame: Any) -> Any:
     """Return a frame of parts with label, policy and budget (0 for none) of the run of each row."""
-    keys = shown.runs[["run", "label", "policy", "budget_bytes", "seed"]]
+    keys = shown.runs[["run", "label", "scenario", "policy", "budget_bytes", "seed"]]
     keys = keys.assign(budget=keys["budget_bytes"].fillna(0).astype("int64"))
-    own = frame.drop(columns=[c for c in ("label", "policy", "budget_bytes", "budget", "seed") if c in frame])
+    known = ("label", "scenario", "policy", "budget_bytes", "budget", "seed")
+    own = frame.drop(columns=[c for c in known if c in frame])
     return own.merge(keys.drop(columns="budget_bytes"), on="run")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,10 @@ from cl_engine.reports.page.charts.drawing import CONFIG, ROOM, VEGA_LITE, Spec
 from cl_engine.reports.page.charts.stream import stream as stream_chart
 from cl_engine.reports.page.drawn import Shown
 from cl_engine.reports.page.page import Page, page_of, shown_of
-from cl_engine.reports.page.palette import style
+from cl_engine.reports.page.palette import Look, style
 from cl_engine.reports.page.sections import STREAMS
 from cl_engine.reports.results import Results, read_results
-from cl_engine.reports.text import size
+from cl_engine.reports.text import size, slug
 
 if TYPE_CHECKING:
     import altair
@@ -91,7 +91,7 @@ def figures_of(page: Page) -> dict[str, Spec]:
     What stands for the first policy has the bare name; another policy, a budget or a strategy is in the name.
     """
     shown = shown_of(page)
-    colours = _colours([look.family for look in shown.looks.values()])
+    colours = _colours(shown.looks.values())
     found: dict[str, Spec] = {}
     for wanted, words, spec in _figures(shown, page.results):
         name, k = wanted, 1
@@ -137,43 +137,38 @@ def _figures(shown: Shown, results: Any) -> Iterator[tuple[str, str, Spec]]:
 
 
 def _along(shown: Shown, frame: Any, along: str, title: str) -> Iterator[tuple[str, str, Spec]]:
-    for policy, budget, words, spec in drawn.lines_by_budget(shown, frame, along, title):
+    for task, policy, budget, words, spec in drawn.lines_by_budget(shown, frame, along, title):
         limit = size(budget).replace(" ", "") if budget else "no-budget"
         plural = "samples" if along == "samples" else "experiences"
-        yield f"{plural}-{limit}{_other(shown, policy)}", words, spec
+        yield f"{plural}-{limit}{_other(shown, policy)}{_task(task)}", words, spec
 
 
 def _ledgers(shown: Shown) -> Iterator[tuple[str, str, Spec]]:
     """Yield each strategy's ledger, its kinds named below."""
     kinds = ledger_charts.kinds_of(shown.experiences)
     frame = drawn.with_cells(shown, shown.experiences)
-    for policy, label, spec in drawn.ledgers(shown):
+    for task, policy, label, spec in drawn.ledgers(shown):
         words = (
             f"Bytes held by {label} after each experience, policy {policy}; mean over seeds; dashed: the budget."
         )
         own = ledger_charts.kinds_of(frame[frame["label"] == label])
         both = {"vconcat": [spec, ledger_charts.key(own, kinds)], "spacing": 8, "padding": ROOM}
-        yield f"ledger-{_slug(label)}{_other(shown, policy)}", words, both
+        yield f"ledger-{slug(label)}{_other(shown, policy)}{_task(task)}", words, both
+
+
+def _task(scenario: str) -> str:
+    return f"-{slug(scenario)}" if scenario else ""
 
 
 def _other(shown: Shown, policy: str) -> str:
-    return "" if policy == shown.policies[0] else f"-{_slug(policy)}"
+    return "" if policy == shown.policies[0] else f"-{slug(policy)}"
 
 
-def _slug(name: str) -> str:
-    """Return a name as a part of a file's.
-
-    >>> _slug("mine:Mine width 32")
-    'mine-mine-width-32'
-    """
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "unnamed"
-
-
-def _colours(families: list[str]) -> dict[str, str]:
+def _colours(looks: Iterable[Look]) -> dict[str, str]:
     """Return the value of each colour on light paper, from the page's own style."""
     sheet = (files(__package__) / "style.css").read_text(encoding="utf-8")
     found: dict[str, str] = {}
-    for text in (sheet, style(families)):
+    for text in (sheet, style(looks)):
         (light,) = re.findall(r"(?:^|\}):root\{([^}]*)\}", text, re.S)[:1]
         found.update(re.findall(r"--([a-z0-9]+):\s*(#[0-9a-f]{6})", light))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,8 @@ from cl_engine.reports.page import answer, making, sections
 from cl_engine.reports.page.contest import METRICS, Contest, Entrant, contests
 from cl_engine.reports.page.drawn import Shown
 from cl_engine.reports.page.markup import Markup, join, json_block, tag
-from cl_engine.reports.page.palette import FAMILIES, Look, looks, style
+from cl_engine.reports.page.palette import FAMILIES, looks, style
+from cl_engine.reports.page.swatches import swatch, symbols
 from cl_engine.reports.page.tables import pair_data
 from cl_engine.reports.result import LINES
 from cl_engine.reports.results import Found, Per, Results
@@ -37,6 +39,7 @@ RESULT_COLUMNS = (
     "cl_engine",
     "torch",
 )
+LISTED = ("auto", "all", "means")  # which cells have a row of their own
 FULL_DATA = 300  # cells up to which the accuracies of every experience go into the page's own data
 
 
@@ -70,9 +73,15 @@ class Page:
     tested: int | None = None
 
 
-def write_page(page: Page, path: Path) -> int:
-    """Write the page as one file and return its bytes; it is whole or absent."""
-    text = html_of(page)
+def write_page(page: Page, path: Path, cells: str = "auto") -> int:
+    """Write the page as one file and return its bytes; it is whole or absent.
+
+    Args:
+        page: what it shows.
+        path: the file.
+        cells: ``all`` cells have a row each, or only their ``means`` over seeds; ``auto``: means above 2,000 cells.
+    """
+    text = html_of(page, cells)
     write_whole(path, text)
     return len(text.encode("utf-8"))
 
@@ -86,9 +95,6 @@ def page_of(found: Results, title: str, beside: Path, command: str = "") -> Page
         beside: the folder that the page goes to; links to runs are relative to it.
         command: how the report was called.
     """
-    once = {run.run: run for run in reversed(found.runs)}
-    twice = [run for run in found.runs if once[run.run] is not run]
-    found = Results(found.folders, [run for run in found.runs if once[run.run] is run], found.left_out)
     runs, experiences, curves, matrices = (found.frame(per) for per in get_args(Per))
     done = [run for run in found.runs if run.result is not None]
     return Page(
@@ -98,19 +104,22 @@ def page_of(found: Results, title: str, beside: Path, command: str = "") -> Page
         curves,
         matrices,
         {run.run: run.result for run in done if run.result is not None},
-        [
-            *(("left out", str(path), why) for path, why in found.left_out),
-            *(("left out", str(run.path), "another folder has the same run") for run in twice),
-        ],
+        [("left out", str(path), why) for path, why in found.left_out],
         {run.run: os.path.relpath(run.path, beside) for run in done},
         command,
         _tested(done),
     )
 
 
-def html_of(page: Page) -> str:
-    """Return the page as text."""
+def listed(cells: str, number: int) -> bool:
+    """Tell whether so many cells have a row each: ``all``, or ``auto`` and not too many for a page."""
+    return cells == "all" or (cells == "auto" and number <= sections.CELLS)
+
+
+def html_of(page: Page, cells: str = "auto") -> str:
+    """Return the page as text; ``cells`` as in :func:`write_page`."""
     shown = shown_of(page)
+    every = listed(cells, len(page.runs))
     page = replace(page, runs=shown.runs)
     found, look = shown.contests, shown.looks
     package = files(__package__)
@@ -121,16 +130,18 @@ def html_of(page: Page) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", page.title),
-        tag("style", css, Markup(style([entry.family for entry in look.values()]))),
+        tag("style", css, Markup(style(look.values()))),
     )
     body = join(
+        symbols(look.values()),
         _title(page, found),
         _answer(page, found),
-        _bar(found, look),
+        _bar(shown),
         tag(
             "main",
             sections.curves(shown),
             sections.rankings(shown),
+            sections.scenarios(shown),
             sections.areas(shown),
             sections.crossings(shown),
             sections.differences(shown),
@@ -138,11 +149,13 @@ def html_of(page: Page) -> str:
             sections.matrices(shown),
             sections.ledgers(shown),
             sections.streams(page.results),
-            sections.cells(shown, page.links),
-            sections.left_out([*not_done(page.runs), *page.left_out]),
+            sections.cells(shown, page.links, every),
+            sections.left_out(
+                [*not_done(page.runs), *((kind, 1, which, why) for kind, which, why in page.left_out)]
+            ),
             _making(page),
         ),
-        _data(page, found, look),
+        _data(page, shown, every),
         tag("script", script),
     )
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
@@ -152,9 +165,10 @@ def shown_of(page: Page) -> Shown:
     """Return the page's frames, every column there, with what is computed from them."""
     lacking = [column for column in RESULT_COLUMNS if column not in page.runs]  # where no run has a result
     runs = page.runs.reindex(columns=[*page.runs.columns, *lacking])
+    runs = runs if "scenario" in runs else runs.assign(scenario="")
     entrants = entrants_of(runs)
     look = looks([(e.label, e.strategy, e.family) for e in entrants])
-    return Shown(runs, page.experiences, page.curves, page.matrices, contests(runs, entrants), look)
+    return Shown(runs, page.experiences, page.curves, page.matrices, entrants, contests(runs, entrants), look)
 
 
 def entrants_of(runs: Any) -> list[Entrant]:
@@ -174,16 +188,17 @@ def entrants_of(runs: Any) -> list[Entrant]:
     return sorted(found, key=order)
 
 
-def not_done(runs: Any) -> list[tuple[str, str, str]]:
-    """Return the cells without a result, those that differ in the seed alone as one: status, which, and why."""
+def not_done(runs: Any) -> list[tuple[str, int, str, str]]:
+    """Return the cells without a result, seeds together: status, how many, which, and why."""
     rows = runs[runs["status"] != "done"].fillna({"budget_bytes": 0})
     found = []
-    for key, own in rows.groupby(["status", "label", "budget_bytes", "policy", "why"], sort=False, dropna=False):
-        status, label, budget, policy, why = key
-        limit = f", {size(budget)}" if budget else ""
+    keys = ["status", "label", "scenario", "budget_bytes", "policy", "why"]
+    for key, own in rows.groupby(keys, sort=False, dropna=False):
+        status, label, scenario, budget, policy, why = key
+        limit = (f", {scenario}" if scenario else "") + (f", {size(budget)}" if budget else "")
         seeds = ", ".join(str(seed) for seed in own["seed"])
         which = f"{label}{limit}, policy {policy}: {'seed' if len(own) == 1 else 'seeds'} {seeds}"
-        found.append((str(status), which, str(why)))
+        found.append((str(status), len(own), which, str(why)))
     return found
 
 
@@ -202,7 +217,6 @@ def _tested(done: Sequence[Found]) -> int | None:
 
 def _title(page: Page, found: Sequence[Contest]) -> Markup:
     runs = page.runs
-    budgets = sorted({int(b) for b in runs["budget_bytes"].dropna()})
     counts = runs["status"].value_counts()
     states = ", ".join(
         f"{counts[status]:,} {word}"
@@ -212,12 +226,7 @@ def _title(page: Page, found: Sequence[Contest]) -> Markup:
     )  # fmt: skip
     listed = len(page.left_out) + int((runs["status"] != "done").sum())
     policies = ", ".join(dict.fromkeys(c.policy for c in found))
-    sides = (
-        _many(runs["label"].nunique(), "strategy", "strategies"),
-        _many(max(1, len(budgets)), "budget"),
-        _many(runs["seed"].nunique(), "seed"),
-    )
-    facts = f"{TIMES.join(sides)}: {_many(len(runs), 'cell')}; {states}"
+    facts = f"{product(runs)}; {states}"
     versions = ", ".join(sorted({str(v) for v in runs["cl_engine"].dropna()})) if "cl_engine" in runs else ""
     return tag(
         "header",
@@ -234,6 +243,49 @@ def _title(page: Page, found: Sequence[Contest]) -> Markup:
     )
 
 
+def product(runs: Any) -> str:
+    """Return how many cells there are, and of what product, where they are one.
+
+    >>> import pandas as pd
+    >>> runs = pd.DataFrame({"label": ["ncm", "ncm", "joint"], "seed": [0, 1, 0], "budget_bytes": [1.0, 1.0, None],
+    ...     "policy": "full", "scenario": "", "cell": [1, 2, 3]})
+    >>> product(runs), product(runs[1:])  # doctest: +NORMALIZE_WHITESPACE
+    ('1 strategy × 1 budget × 2 seeds, and joint without a budget: 3 cells of 4, 1 excluded',
+     '1 strategy × 1 budget × 1 seed, and joint without a budget: 2 cells')
+    """
+    limited = runs[runs["budget_bytes"].notna()]
+    free = runs[~runs["label"].isin(limited["label"])] if len(limited) else runs[:0]
+    within = runs.drop(free.index)
+    columns = (
+        ("label", "strategy", "strategies"),
+        ("budget_bytes", "budget", None),
+        ("policy", "policy", "policies"),
+        ("scenario", "scenario", None),
+        ("seed", "seed", None),
+    )
+    counts = {name: max(1, within[name].nunique()) for name, *_ in columns}
+    sides = [
+        _many(counts[name], one, more)
+        for name, one, more in columns
+        if counts[name] > 1 or name in ("label", "budget_bytes", "seed")
+    ]
+    text = TIMES.join(sides)
+    whole = math.prod(counts.values())
+    if len(free):
+        whole += (
+            free["label"].nunique()
+            * math.prod(free[name].nunique() for name in ("policy", "scenario"))
+            * counts["seed"]
+        )
+        names = [*dict.fromkeys(free["label"])]
+        text += f", and {' and '.join(names) if len(names) < 3 else len(names)} without a budget"
+    text += f": {_many(len(runs), 'cell')}"
+    cells = runs["cell"].dropna()
+    if len(runs) < whole and cells.is_unique and len(cells) in (0, len(runs)):  # one sweep, or runs of none
+        text += f" of {whole:,}, {whole - len(runs):,} {'excluded' if len(cells) else 'missing'}"
+    return text
+
+
 def _answer(page: Page, found: Sequence[Contest]) -> Markup:
     paragraphs = []
     for heading, sentences in answer.answer(found, page.runs, page.tested):
@@ -245,26 +297,27 @@ def _answer(page: Page, found: Sequence[Contest]) -> Markup:
     return tag("section", tag("h2", "Answer"), *paragraphs, class_="answer", id="answer")
 
 
-def _bar(found: Sequence[Contest], look: Mapping[str, Look]) -> Markup:
+def _bar(shown: Shown) -> Markup:
+    found, look = shown.contests, shown.looks
     policies = list(dict.fromkeys(c.policy for c in found))
     budgets = sorted({b for c in found for b in c.budgets})
     metric = [_switch("metric", key, key.removesuffix("_accuracy")) for key in METRICS]
     policy = [_switch("policy", key, key) for key in (["both", *policies] if len(policies) > 1 else [])]
-    chips: list[Markup] = []
-    family = ""
+    chips: dict[str, list[Markup]] = {}
     for i, (label, entry) in enumerate(look.items()):
-        if entry.family != family:
-            family = entry.family
-            chips.append(tag("span", family.replace("_", " "), class_="family"))
-        swatch = tag("i", class_=f"sw b{i}")
-        chips.append(tag("button", swatch, label, type="button", data_chip=True, value=i, aria_pressed="true"))
+        name = tag("span", entry.family.replace("_", " "), class_="family")
+        chip = tag("button", swatch(i), label, type="button", data_chip=True, value=i, aria_pressed="true")
+        chips.setdefault(entry.family, [name]).append(chip)
+    groups = [tag("span", *own, class_="of") for own in chips.values()]
+    tasks = [tag("option", name, value=name) for name in shown.drawn_scenarios]
     options = [tag("option", size(b) if b else "no budget", value=b, selected=b == budgets[-1]) for b in budgets]
     return tag(
         "nav",
         tag("fieldset", tag("legend", "metric"), *metric),
         tag("fieldset", tag("legend", "policy"), *policy) if policy else None,
         tag("label", "budget ", tag("select", *options, id="budget")) if len(options) > 1 else None,
-        tag("fieldset", tag("legend", "show"), *chips, class_="chips"),
+        tag("label", "scenario ", tag("select", *tasks, id="scenario")) if len(tasks) > 1 else None,
+        tag("fieldset", tag("legend", "show"), *groups, class_="chips"),
         tag("button", "show all", type="button", id="everything"),
         tag("button", "light / dark", type="button", id="theme"),
         class_="bar",
@@ -294,21 +347,22 @@ def _making(page: Page) -> Markup:
     )
 
 
-def _data(page: Page, found: Sequence[Contest], look: Mapping[str, Look]) -> Markup:
-    places = {label: i for i, label in enumerate(look)}
+def _data(page: Page, shown: Shown, every: bool) -> Markup:
+    found, places = shown.contests, shown.places
     budgets = sorted({b for c in found for b in c.budgets})
     pairs, verdicts = pair_data(found, places)
     view = {
-        "labels": list(look),
+        "labels": list(places),
         "metrics": list(METRICS),
         "policies": list(dict.fromkeys(c.policy for c in found)),
         "budgets": {str(b): size(b) for b in budgets if b},
         "budget": budgets[-1] if budgets else 0,
+        "scenario": shown.drawn_scenarios[0],
         "pairs": pairs,
         "verdicts": verdicts,
     }
     raw: dict[str, Any] = {"schema": 1}
-    if len(page.runs) <= sections.CELLS:
+    if every:
         raw["runs"] = making.records(page.runs)
     if len(page.runs) <= FULL_DATA and len(page.experiences):
         columns = ["run", "experience", "accuracy", "held_bytes", "paper_bytes"]

@@ -4,18 +4,19 @@
   const all = (query, from = document) => [...from.querySelectorAll(query)];
   const one = (query, from = document) => from.querySelector(query);
   const data = JSON.parse(one("#page-data").textContent);
-  const state = { metric: data.metrics[0], policy: data.policies.length > 1 ? "both" : data.policies[0] || "", budget: data.budget, off: new Set(), against: "" };
+  const state = { metric: data.metrics[0], policy: data.policies.length > 1 ? "both" : data.policies[0] || "", budget: data.budget, scenario: data.scenario, off: new Set(), against: "" };
   const hiding = document.head.appendChild(document.createElement("style"));
   root.classList.add("js");
 
   // What is shown: everything is in the page, and switches only hide.
   function show() {
-    for (const part of all("[data-metric],[data-policy],[data-budget]")) {
+    for (const part of all("[data-metric],[data-policy],[data-budget],[data-scenario]")) {
       if (part.closest(".bar")) continue;
-      const { metric, policy, budget } = part.dataset;
+      const { metric, policy, budget, scenario } = part.dataset;
       part.hidden =
         (metric && metric !== state.metric) ||
         (policy && state.policy !== "both" && policy !== state.policy) ||
+        (scenario && scenario !== state.scenario) ||
         (budget && budget !== String(state.budget)) || false;
     }
     hiding.textContent = [...state.off]
@@ -36,6 +37,7 @@
   }
   one("#everything")?.addEventListener("click", () => { state.off.clear(); show(); });
   one("#budget")?.addEventListener("change", (event) => { state.budget = event.target.value; show(); });
+  one("#scenario")?.addEventListener("change", (event) => { state.scenario = event.target.value; show(); });
   one("#theme")?.addEventListener("click", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
@@ -98,7 +100,10 @@
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
-  const signed = (value) => (value >= 0 ? "+" : "−") + Math.abs(value).toFixed(2);
+  const signed = (value) => {
+    const text = Math.abs(value).toFixed(2);
+    return (Number(text) === 0 ? "" : value > 0 ? "+" : "-") + text;
+  };
   function pick() {
     for (const part of all(".pairs")) {
       const contest = Number(part.dataset.contest), place = one(".picked", part);
@@ -107,11 +112,11 @@
       if (state.against === "" || part.hidden) continue;
       const against = Number(state.against);
       const rows = [];
-      for (const [c, budget, a, b, mean, low, high, higher, n, p, verdict] of data.pairs) {
+      for (const [c, budget, a, b, mean, low, high, wins, ties, n, p, verdict] of data.pairs) {
         const words = data.verdicts[verdict];
         if (c !== contest || budget !== Number(state.budget)) continue;
-        if (b === against) rows.push([a, mean, low, high, higher, n, p, words]);
-        if (a === against) rows.push([b, -mean, high === null ? null : -high, low === null ? null : -low, n - higher, n, p, words]);
+        if (b === against) rows.push([a, mean, low, high, wins, ties, n, p, words]);
+        if (a === against) rows.push([b, -mean, high === null ? null : -high, low === null ? null : -low, n - wins - ties, ties, n, p, words]);
       }
       rows.sort((x, y) => y[1] - x[1]);
       const table = element("table", "", { class: "sortable" });
@@ -122,13 +127,13 @@
         head.append(element("th", text, kind ? { scope: "col", "data-sort": kind } : { scope: "col" }));
       }
       const body = table.appendChild(document.createElement("tbody"));
-      for (const [i, mean, low, high, higher, n, p, words] of rows) {
+      for (const [i, mean, low, high, wins, ties, n, p, words] of rows) {
         const row = body.insertRow();
         const name = element("th", data.labels[i], { scope: "row", "data-s": i });
-        name.prepend(element("i", "", { class: `sw b${i}` }));
+        name.prepend(one(`.chips [value="${i}"] svg`).cloneNode(true));
         const range = low === null ? "" : ` [${signed(low)}, ${signed(high)}]`;
         row.append(name, element("td", signed(mean) + range, { class: "n", "data-v": mean }));
-        row.append(element("td", `${higher} of ${n}`, { class: "n", "data-v": higher }), element("td", p, { class: "n" }), element("td", words));
+        row.append(element("td", `${wins} of ${n}${ties ? `, ${ties} equal` : ""}`, { class: "n", "data-v": wins + ties / 2 }), element("td", p, { class: "n" }), element("td", words));
       }
       const wrap = element("div", "", { class: "wrap", tabindex: "0" });
       wrap.append(rows.length ? table : element("p", "It has no run to compare within this budget."));

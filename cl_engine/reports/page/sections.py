@@ -11,6 +11,7 @@ from typing import Any
 
 from cl_engine.reports.page import drawn, tables, whole_range
 from cl_engine.reports.page import matrices as matrix_tables
+from cl_engine.reports.page.across import across
 from cl_engine.reports.page.answer import policies as policy_words
 from cl_engine.reports.page.charts import curves as curve_charts
 from cl_engine.reports.page.charts import ledger as ledger_charts
@@ -21,7 +22,8 @@ from cl_engine.reports.page.drawn import Shown, limit, with_cells
 from cl_engine.reports.page.markup import Markup, join, table, tag
 from cl_engine.reports.text import size
 
-CELLS = 2_000  # rows that a page carries
+CELLS = 2_000  # cells up to which each has a row
+SIDE_BY_SIDE = 5  # columns of rankings up to which two have room beside each other
 STREAMS = 4  # streams that are drawn; all but the first are folded
 
 
@@ -67,7 +69,31 @@ def rankings(shown: Shown) -> Markup:
             sentences = [tag("p", None if k else name, text) for k, text in enumerate(policy_words(own[0], other))]
             notes.append(tag("div", *sentences, class_="changes", data_metric=metric) if sentences else None)
     sides = [_of(c, tables.ranking(c, shown.places)) for c in shown.contests]
-    return _section("ranking", "Ranking within each budget", *notes, _sides(sides, "rankings"))
+    broad = any(len(c.columns) > SIDE_BY_SIDE for c in shown.contests)
+    return _section(
+        "ranking", "Ranking within each budget", *notes, _sides(sides, "broad" if broad else "rankings")
+    )
+
+
+def scenarios(shown: Shown) -> Markup | None:
+    """Return the comparison over several scenarios beside that in each, where there are several."""
+    if len(shown.scenarios) < 2:
+        return None
+    parts = shown.by_scenario
+    sides = []
+    for contest in shown.contests:
+        alone = [c for own in parts for c in own if (c.policy, c.metric) == (contest.policy, contest.metric)]
+        for budget in contest.budgets:
+            found = across(shown.runs, contest, budget)
+            content = tables.across(found, contest, budget, alone, shown.places)
+            sides.append(
+                tag("div", content, data_metric=contest.metric, data_policy=contest.policy, data_budget=budget)
+            )
+    note = (
+        "Accuracies in the other sections are means over all scenarios, of the seeds that have them all; what "
+        "follows a stream, below, is of the scenario chosen."
+    )
+    return _section("scenarios", "Scenario by scenario", tag("p", note, class_="note"), _sides(sides, "tables"))
 
 
 def areas(shown: Shown) -> Markup | None:
@@ -142,7 +168,7 @@ def matrices(shown: Shown) -> Markup | None:
     done = shown.runs[shown.runs["status"] == "done"].sort_values("seed")
     by_run = dict(tuple(shown.matrices.groupby("run")))
     parts: list[Markup] = []
-    for (policy, budget), rows in _by_policy_and_budget(done):
+    for (task, policy, budget), rows in _by_task(shown, done):
         blocks = []
         for label, i in shown.places.items():
             own = rows[rows["label"] == label]
@@ -155,8 +181,9 @@ def matrices(shown: Shown) -> Markup | None:
         if blocks:
             grid = tag("div", *blocks, class_="grid")
             title = f"{limit(budget)}, policy {policy}" if len(shown.policies) > 1 else limit(budget)
-            summary = tag("summary", f"Matrices: {title}")
-            parts.append(tag("details", summary, grid, data_policy=policy, data_budget=budget, class_="screen"))
+            summary = tag("summary", f"Matrices: {title}{f', {task}' if task else ''}")
+            switches = {"data_policy": policy, "data_budget": budget, "data_scenario": task or None}
+            parts.append(tag("details", summary, grid, class_="screen", **switches))
     note = "Percent after experience k (row) on the classes first seen in experience j (column); the first seed."
     return (
         _section("matrices", "Accuracy matrices", tag("p", note, class_="note"), *parts, kind="screen")
@@ -171,10 +198,12 @@ def ledgers(shown: Shown) -> Markup | None:
         return None
     kinds = ledger_charts.kinds_of(shown.experiences)
     by_policy: dict[str, list[Markup]] = {}
-    for policy, label, spec in drawn.ledgers(shown):
+    for task, policy, label, spec in drawn.ledgers(shown):
         words = f"Bytes held by {label} after each experience, policy {policy}"
         title = f"{label}, policy {policy}" if len(shown.policies) > 1 else label
+        title += f", {task}" if task else ""
         figure = tag("div", _figure(title, svg(spec, words)), class_="strategy", data_s=shown.places[label])
+        figure = tag("div", figure, data_scenario=task) if task else figure
         by_policy.setdefault(policy, []).append(figure)
     parts = [tag("div", *drawings, data_policy=policy) for policy, drawings in by_policy.items()]
     keys = [_key(f"var(--k{k % 8})", kind) for k, kind in enumerate(kinds)]
@@ -223,13 +252,8 @@ def streams(results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
     return _section("stream", "The stream", *parts) if parts else None
 
 
-def cells(shown: Shown, links: Mapping[str, str]) -> Markup:
-    """Return every cell, as far as a page can carry them."""
-    if len(shown.runs) > CELLS:
-        note = (
-            f"{len(shown.runs):,} cells are more than the {CELLS:,} that a page carries; an export to CSV has them."
-        )
-        return _section("all-cells", "All cells", tag("p", note), kind="screen")
+def cells(shown: Shown, links: Mapping[str, str], every: bool) -> Markup:
+    """Return every cell, or where those are too many for a page what they come to over seeds."""
     find = tag(
         "p",
         tag("label", "Only rows with all of these words: ", tag("input", type="search", id="filter", size=28)),
@@ -237,16 +261,21 @@ def cells(shown: Shown, links: Mapping[str, str]) -> Markup:
         tag("span", id="filtered", role="status"),
         class_="tool",
     )
-    whole = tag("div", find, tables.cells(shown.runs, links, shown.places), class_="screen")
+    note = f"{len(shown.runs):,} cells as means over seeds; `--cells all` lists each, and so does `--tables`."
+    rows = tables.cells(shown.runs, links, shown.places) if every else tables.groups(shown.runs, shown.places)
+    whole = tag("div", None if every else tag("p", note, class_="note"), find, rows, class_="screen")
     return _section("all-cells", "All cells", whole, kind="screen")
 
 
-def left_out(items: Sequence[tuple[str, str, str]]) -> Markup:
-    """Return what is not in the comparison, equal reasons folded."""
-    folded: dict[tuple[str, str], list[str]] = {}
-    for kind, which, why in items:
-        folded.setdefault((kind, why), []).append(which)
-    rows = [(kind, "; ".join(which), why) for (kind, why), which in folded.items()]
+def left_out(items: Sequence[tuple[str, int, str, str]]) -> Markup:
+    """Return what is not in the comparison (what, how many cells, which, why), equal reasons folded."""
+    folded: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for kind, cells, which, why in items:
+        folded.setdefault((kind, why), []).append((cells, which))
+    rows = [
+        (kind, sum(n for n, _ in own), "; ".join(which for _, which in own), why)
+        for (kind, why), own in folded.items()
+    ]
     content = tables.lines(rows) if rows else tag("p", "Nothing: every cell of the sweep is in the comparison.")
     return _section("left-out", "Failed, impossible, left out", content)
 
@@ -314,29 +343,34 @@ def _lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> list[M
             _figure(words, svg(spec, f"Chart: accuracy {words[0].lower()}{words[1:-1]}"), fit=True),
             data_policy=policy,
             data_budget=budget,
+            data_scenario=task or None,
         )
-        for policy, budget, words, spec in drawn.lines_by_budget(shown, frame, along, title)
+        for task, policy, budget, words, spec in drawn.lines_by_budget(shown, frame, along, title)
     ]
 
 
-def _by_policy_and_budget(runs: Any) -> Iterable[tuple[tuple[str, int], Any]]:
+def _by_task(shown: Shown, runs: Any) -> Iterable[tuple[tuple[str, str, int], Any]]:
     frame = runs.assign(_budget=runs["budget_bytes"].fillna(0).astype("int64"))
-    for (policy, budget), rows in frame.groupby(["policy", "_budget"]):
-        yield (str(policy), int(budget)), rows
+    for task in shown.drawn_scenarios:
+        for (policy, budget), rows in frame[frame["scenario"] == task].groupby(["policy", "_budget"]):
+            yield (task, str(policy), int(budget)), rows
 
 
 def _ledger_table(shown: Shown, frame: Any, columns: Sequence[str]) -> Markup:
     last = frame.sort_values("experience").groupby("run").tail(1)
-    means = last.groupby(["policy", "label", "budget"], sort=False)[list(columns)].mean().fillna(0)
-    peaks = frame.groupby(["policy", "label", "budget"], sort=False)["peak"].max()
+    keys = ["policy", "label", "scenario", "budget"]
+    means = last.groupby(keys, sort=False)[list(columns)].mean().fillna(0)
+    peaks = frame.groupby(keys, sort=False)["peak"].max()
     rows: list[list[object]] = []
     for key, held in means.iterrows():
-        policy, label, budget = key
+        policy, label, task, budget = key
         amounts = [float(v) for v in held]
         cells = [_amount(v) for v in [*amounts, math.fsum(amounts), float(peaks[key])]]
-        rows.append([tables.name_of(label, shown.places), policy, limit(int(budget)), *cells])
+        tasks = [task] if len(shown.scenarios) > 1 else []
+        rows.append([tables.name_of(label, shown.places), *tasks, policy, limit(int(budget)), *cells])
     heading: list[object] = [
-        "strategy", "policy", "budget", *(c.removeprefix("held.") for c in columns), "in all", "training peak",
+        "strategy", *(["scenario"] if len(shown.scenarios) > 1 else []), "policy", "budget",
+        *(c.removeprefix("held.") for c in columns), "in all", "training peak",
     ]  # fmt: skip
     drawn = table(heading, rows, "Held at the end by kind, mean over seeds; the largest training peak.")
     return tag("details", tag("summary", "The same as a table"), drawn, class_="screen")

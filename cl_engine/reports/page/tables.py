@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from cl_engine.reports.page.across import Across
 from cl_engine.reports.page.answer import span
 from cl_engine.reports.page.contest import METRICS, Contest, Standing
 from cl_engine.reports.page.markup import Markup, join, table, tag
+from cl_engine.reports.page.swatches import swatch
 from cl_engine.reports.page.whole_range import MIB, Area
-from cl_engine.reports.text import size
+from cl_engine.reports.text import decimal, size
 from cl_engine.statistics import Crossing, Difference, Estimate, seeds_needed
 
 COLUMNS = (
@@ -28,6 +30,7 @@ COLUMNS = (
     "seconds",
 )
 WORDS = ("strategy", "policy", "status")  # the columns that are no numbers
+CUT = 16  # letters of a name that are seen on a telephone
 DASH = "\u2013"
 Places = Mapping[str, int]  # the position of each label, which names its colours
 
@@ -35,12 +38,12 @@ Places = Mapping[str, int]  # the position of each label, which names its colour
 def name_of(label: str, places: Places) -> Markup:
     """Return a strategy's name behind a swatch of its colour."""
     i = places[label]
-    return tag("th", tag("i", class_=f"sw b{i}"), label, scope="row", data_s=i)
+    return tag("th", swatch(i), label, scope="row", data_s=i, title=label if len(label) > CUT else None)
 
 
 def percent(fraction: float, digits: int = 1) -> str:
     """Return a fraction as a percentage without its sign."""
-    return DASH if not math.isfinite(fraction) else f"{fraction * 100:.{digits}f}"
+    return DASH if not math.isfinite(fraction) else decimal(fraction * 100, digits)
 
 
 def ranking(contest: Contest, places: Places) -> Markup:
@@ -48,7 +51,7 @@ def ranking(contest: Contest, places: Places) -> Markup:
     last = contest.budgets[-1]
 
     def order(label: str) -> float:
-        standing = contest.standings.get((label, last))
+        standing = contest.standings.get((label, last), contest.standings.get((label, 0)))
         return -standing.estimate.mean if standing and standing.estimate else math.inf
 
     competing = sorted((e.label for e in contest.ranked), key=order)
@@ -56,13 +59,9 @@ def ranking(contest: Contest, places: Places) -> Markup:
     rows: list[list[object]] = []
     for label in [*competing, *bounds]:
         cells: list[object] = [name_of(label, places)]
-        for budget in contest.budgets:
-            found = contest.standings.get((label, budget))
-            if found is None and label in bounds:
-                found = contest.standings.get((label, 0))
-            cells.append(_ranked(found, len(contest.seeds)))
+        cells += [_ranked(contest.standings.get((label, budget)), len(contest.seeds)) for budget in contest.columns]
         rows.append(cells)
-    heading = [_sorting(size(b) if b else "no budget") for b in contest.budgets]
+    heading = [_sorting(size(b) if b else "no budget") for b in contest.columns]
     caption = (
         f"{METRICS[contest.metric].capitalize()} in percent, mean ± half of the 95 % t interval over seeds; policy "
         f"{contest.policy}. Below: the ranks that the seeds leave open. ● may be the best. References have no rank."
@@ -160,7 +159,7 @@ def differences(contest: Contest, budget: int, against: str, places: Places) -> 
                 [
                     name_of(a, places),
                     _difference(d),
-                    tag("td", f"{d.higher:g} of {d.n}", class_="n", data_v=d.higher),
+                    tag("td", _higher(d.wins, d.ties, d.n), class_="n", data_v=d.higher),
                     tag("td", _p(d.p) if d.n > 1 else DASH, class_="n"),
                     verdict(d),
                 ]
@@ -192,8 +191,8 @@ def verdict(d: Difference) -> str:
 def pair_data(contests: Sequence[Contest], places: Places) -> tuple[list[list[Any]], list[str]]:
     """Return every pair once, for the script that lets a reader pick whom to compare with.
 
-    Each is: contest, budget, first, second (positions), mean, low, high (points), higher, n, p, and the position of
-    its verdict among those that come second.
+    Each is: contest, budget, first, second (positions), mean, low, high (points), wins, ties, n, p, and the
+    position of its verdict among those that come second.
     """
     found: list[list[Any]] = []
     verdicts: dict[str, int] = {}
@@ -204,13 +203,100 @@ def pair_data(contests: Sequence[Contest], places: Places) -> tuple[list[list[An
                     ends = [None if not math.isfinite(v) else round(100 * v, 2) for v in (d.mean, d.low, d.high)]
                     p = _p(d.p) if math.isfinite(d.p) else DASH
                     words = verdicts.setdefault(verdict(d), len(verdicts))
-                    found.append([c, budget, places[a], places[b], *ends, d.higher, d.n, p, words])
+                    found.append([c, budget, places[a], places[b], *ends, d.wins, d.ties, d.n, p, words])
     return found, list(verdicts)
+
+
+def across(
+    found: Mapping[str, Across], contest: Contest, budget: int, parts: Sequence[Contest], places: Places
+) -> Markup:
+    """Return what each strategy reached over all scenarios and in each, within a budget.
+
+    Args:
+        found: what is said over scenarios, by label.
+        contest: over all scenarios.
+        budget: bytes.
+        parts: the contest of each scenario alone.
+        places: the position of each label.
+    """
+    middle = any(a.middle is not None for a in found.values())
+    between = any(a.between for a in found.values())
+    rows: list[list[object]] = []
+    for label in sorted(found, key=lambda name: -_mean(contest.standings.get((name, budget)))):
+        cells: list[object] = [
+            name_of(label, places),
+            _ranked(contest.standings.get((label, budget)), len(contest.seeds)),
+        ]
+        own = found[label]
+        if middle:
+            cells.append(_plain(math.nan if own.middle is None else own.middle, 1, 100.0))
+        if between:
+            cells.append(_number(own.between, 100, 1))
+        cells += [_ranked(part.standings.get((label, budget)), len(part.seeds)) for part in parts]
+        rows.append(cells)
+    heading: list[object] = [
+        _sorting("strategy", True),
+        _sorting("mean"),
+        *([_sorting("interquartile mean")] if middle else []),
+        *([_sorting("from finetune (0) to joint (100)")] if between else []),
+        *(_sorting(part.scenarios[0]) for part in parts),
+    ]
+    caption = (
+        f"{METRICS[contest.metric].capitalize()} in percent, {_where(budget)}, policy {contest.policy}: the mean "
+        f"over {len(parts)} scenarios, one number a seed, then ± half of the 95 % t interval; then each scenario."
+    )
+    return table(heading, rows, caption, class_="ranks sortable")
+
+
+def _mean(standing: Standing | None) -> float:
+    return standing.estimate.mean if standing and standing.estimate else -math.inf
+
+
+def groups(runs: Any, places: Places) -> Markup:
+    """Return one row for each strategy, budget, policy and scenario: what its cells come to."""
+    heading = [
+        "strategy",
+        "budget",
+        "policy",
+        "scenario",
+        "cells",
+        "done",
+        "average, %",
+        "last, %",
+        "held",
+        "seconds",
+    ]
+    rows: list[list[object]] = []
+    keys = ["label", "budget_bytes", "policy", "scenario"]
+    for (label, budget, policy, scenario), own in runs.groupby(keys, sort=False, dropna=False):
+        means = own[["average_accuracy", "last_accuracy", "max_held_bytes", "seconds_total"]].mean()
+        numbers = [_plain(float(len(own)), 0), _plain(float((own["status"] == "done").sum()), 0)]
+        rows.append(
+            [
+                name_of(str(label), places),
+                _bytes(budget),
+                str(policy),
+                str(scenario),
+                *numbers,
+                *(_fraction(means[key]) for key in ("average_accuracy", "last_accuracy")),
+                _bytes(means["max_held_bytes"]),
+                _plain(means["seconds_total"], 2),
+            ]
+        )
+    words = (*WORDS, "scenario")
+    return tag(
+        "div",
+        table([_sorting(text, text in words) for text in heading], rows, class_="sortable", id="cells"),
+        class_="cells",
+    )
 
 
 def cells(runs: Any, links: Mapping[str, str], places: Places) -> Markup:
     """Return one row a cell of the sweep; ``links`` leads from a run to its folder."""
+    several = runs["scenario"].nunique() > 1
     heading = [_sorting(text, text in WORDS) for text in COLUMNS]
+    if several:
+        heading.insert(1, _sorting("scenario", True))
     rows: list[list[object]] = []
     for row in runs.to_dict("records"):
         run = str(row["run"])
@@ -218,6 +304,7 @@ def cells(runs: Any, links: Mapping[str, str], places: Places) -> Markup:
         rows.append(
             [
                 name_of(str(row["label"]), places),
+                *([str(row["scenario"])] if several else []),
                 _bytes(row["budget_bytes"]),
                 _plain(row["seed"], 0),
                 str(row["policy"]),
@@ -232,14 +319,15 @@ def cells(runs: Any, links: Mapping[str, str], places: Places) -> Markup:
     return tag("div", table([*heading, "run"], rows, class_="sortable", id="cells"), class_="cells")
 
 
-def lines(items: Sequence[tuple[str, str, str]]) -> Markup:
-    """Return what is not in the comparison: what it is, which, and why."""
-    return table(["", "which", "why"], [[kind, which, why] for kind, which, why in items])
+def lines(items: Sequence[tuple[str, int, str, str]]) -> Markup:
+    """Return what is not in the comparison: what it is, how many, which, and why."""
+    heading = ["", tag("th", "cells", scope="col"), "which", "why"]
+    return table(heading, [[kind, tag("td", f"{n:,}", class_="n"), which, why] for kind, n, which, why in items])
 
 
 def _ranked(standing: Standing | None, seeds: int) -> Markup:
     if standing is None:
-        return tag("td", DASH, class_="n")
+        return tag("td")  # not asked for
     rank, estimate = standing.rank, standing.estimate
     if estimate is None:
         what = "impossible" if standing.impossible else "failed" if standing.failed else DASH
@@ -284,8 +372,18 @@ def _number(
 def _difference(d: Difference) -> Markup:
     if not d.n:
         return tag("td", DASH, class_="n")
-    ends = f" [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" if math.isfinite(d.low) else ""
-    return tag("td", f"{100 * d.mean:+.2f}{ends}", class_="n", data_v=f"{d.mean:.6g}")
+    low, mean, high = (decimal(100 * value, 2, sign=True) for value in (d.low, d.mean, d.high))
+    ends = f" [{low}, {high}]" if math.isfinite(d.low) else ""
+    return tag("td", f"{mean}{ends}", class_="n", data_v=f"{d.mean:.6g}")
+
+
+def _higher(wins: int, ties: int, n: int) -> str:
+    """Return on how many seeds one is higher.
+
+    >>> _higher(2, 0, 3), _higher(0, 1, 1)
+    ('2 of 3', '0 of 1, 1 equal')
+    """
+    return f"{wins} of {n}" + (f", {ties} equal" if ties else "")
 
 
 def _p(p: float) -> str:
@@ -308,7 +406,7 @@ def _fraction(value: float) -> Markup:
 def _plain(value: float, digits: int, factor: float = 1.0) -> Markup:
     if value is None or not math.isfinite(value):
         return tag("td", DASH, class_="n")
-    return tag("td", f"{value * factor:.{digits}f}", class_="n", data_v=f"{value:.6g}")
+    return tag("td", decimal(value * factor, digits), class_="n", data_v=f"{value:.6g}")
 
 
 def _bytes(value: float) -> Markup:

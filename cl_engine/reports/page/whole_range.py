@@ -69,11 +69,12 @@ def areas_of(contest: Contest) -> dict[str, Area]:
     }
 
 
-def best_by(found: dict[str, Area], scale: str) -> tuple[str | None, list[str]]:
-    """Return who leads on a scale, and all that may."""
+def best_by(found: dict[str, Area], scale: str) -> tuple[list[str], list[str]]:
+    """Return who leads on a scale or shares the lead, and all that may."""
     ranked = {label: a for label, a in found.items() if scale in a.ranks and a.ranks[scale].rank}
-    leader = max(ranked, key=lambda label: ranked[label].estimates[scale].mean, default=None)
-    return leader, [label for label, a in ranked.items() if a.ranks[scale].may_be_best]
+    return [label for label, a in ranked.items() if a.ranks[scale].rank == 1], [
+        label for label, a in ranked.items() if a.ranks[scale].may_be_best
+    ]
 
 
 def crossings_of(contest: Contest) -> dict[tuple[str, str], Crossing]:
@@ -83,10 +84,16 @@ def crossings_of(contest: Contest) -> dict[tuple[str, str], Crossing]:
     found = {}
     for a, b in combinations(names, 2):
         try:
-            found[a, b] = crossing(curves[a], curves[b])
+            found[a, b] = inside(crossing(curves[a], curves[b]))
         except InputError:  # fewer than two budgets, or no seed, in common
             continue
     return found
+
+
+def inside(found: Crossing) -> Crossing:
+    """Return a crossing without zeros at the first and the last budget: nothing changes hands there."""
+    first, *_, last = found.budgets
+    return found._replace(zeros=tuple(zero for zero in found.zeros if first < zero < last))
 
 
 def _per_mib(contest: Contest, label: str, area: Areas) -> tuple[float, float] | None:

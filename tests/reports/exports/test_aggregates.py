@@ -21,9 +21,9 @@ def at(table, **keys):
 
 
 def test_the_columns_are_those_that_are_documented():
-    assert list(SUMMARY) == ["strategy", "label", "policy", "budget", "metric", "n", "mean", "sd", "se", "t_low", "t_high",
+    assert list(SUMMARY) == ["strategy", "label", "policy", "scenario", "budget", "metric", "n", "mean", "sd", "se", "t_low", "t_high",
                              "boot_low", "boot_high", "rank_low", "rank_high", "may_be_best"]  # fmt: skip
-    assert list(PAIRS) == ["a", "b", "policy", "budget", "metric", "n", "mean", "sd", "low", "high", "p", "p_holm", "wins",
+    assert list(PAIRS) == ["a", "b", "policy", "scenario", "budget", "metric", "n", "mean", "sd", "low", "high", "p", "p_holm", "wins",
                            "ties", "seeds_needed", "seeds_needed_upper"]  # fmt: skip
     assert list(summary(sweep().iloc[:0])) == list(SUMMARY)
     assert list(pairs(sweep().iloc[:0])) == list(PAIRS)
@@ -148,3 +148,25 @@ def test_runs_that_cannot_be_compared_are_refused_in_one_line(runs, message):
         with pytest.raises(InputError, match=message) as caught:
             function(runs)
         assert "\n" not in str(caught.value)
+
+
+SCENARIOS = [[0.61, 0.72, 0.55, 0.90], [0.63, 0.70, 0.58, 0.91], [0.60, 0.74, 0.52, 0.89]]  # seeds by scenarios
+
+
+def several_scenarios():
+    values = enumerate(SCENARIOS)
+    return frame(
+        [row("memo", seed, v, scenario=name) for seed, own in values for name, v in zip("abcd", own, strict=True)],
+        [row("icarl", seed, 0.5, scenario=name) for seed in range(3) for name in "abc"],  # lacks one
+    )
+
+
+def test_over_scenarios_a_seed_is_one_number_and_one_that_lacks_a_scenario_is_none():
+    found = summary(several_scenarios()).set_index(["label", "scenario"])
+    assert {*found.index.get_level_values("scenario")} == {*"abcd", "mean of 4 scenarios"}
+    mean = found.loc["memo", "mean of 4 scenarios"]
+    # from the per-seed means .695, .705, .6875: t(.975, 2) is 4.302653
+    assert (mean.n, mean["mean"]) == (3, pytest.approx(0.695833, abs=1e-6))
+    assert (mean.t_low, mean.t_high) == pytest.approx((0.674023, 0.717643), abs=1e-6)
+    assert found.loc["icarl", "mean of 4 scenarios"].n == 0
+    assert found.loc["icarl", "a"].n == 3

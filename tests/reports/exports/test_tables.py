@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from itertools import pairwise
 
 import pytest
 
@@ -167,6 +168,55 @@ def test_the_table_compiles(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+LONG = "my_research_package.continual_methods:PrototypeReplayWithCosineHead width 32 temperature 0.5"
+
+
+def wide(budgets, long=6):
+    labels = [LONG.replace("0.5", f"0.{k}") for k in range(long)]
+    labels += ["my_package.deep.module_without_end:" + "Extraordinarily" * 3, "memo", "icarl", "finetune"]
+    return frame(
+        *(
+            rows(label, [0.5 + k / 50, 0.6 + k / 90, 0.71], budget=1024.0 * 2**b)
+            for k, label in enumerate(labels)
+            for b in range(budgets)
+        )
+    )
+
+
+def test_long_names_are_cut_and_explained_below():
+    text = latex_table(wide(5), "average_accuracy")
+    body, key = text.split(r"\end{tabular}")
+    assert "continual" not in body
+    assert body.count("PrototypeRep (") == 6
+    plain = key.replace(r"\allowbreak{}", "").replace("\\", "")
+    for k in range(6):
+        assert f"PrototypeRep ({k + 1}): {LONG.replace('0.5', f'0.{k}')}" in plain
+
+
+@pytest.mark.parametrize("budgets", [1, 5, 8, 14])
+def test_no_table_is_wider_than_the_text(budgets, tmp_path):
+    if not shutil.which("pdflatex"):
+        pytest.skip("no LaTeX is installed")
+    booktabs = subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True, text=True).stdout.strip()
+    rules = r"\usepackage{booktabs}" if booktabs else r"\let\toprule\hline\let\midrule\hline\let\bottomrule\hline"
+    table = latex_table(wide(budgets), "average_accuracy")
+    document = [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", rules, r"\begin{document}", table]
+    (tmp_path / "t.tex").write_text("\n".join([*document, r"\end{document}"]), encoding="utf-8")
+    run = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+@pytest.mark.parametrize("budgets", [1, 5, 8, 14])
+def test_every_budget_of_a_wide_table_is_there_once(budgets):
+    lines = latex_table(wide(budgets), "average_accuracy").splitlines()
+    heads = [line for before, line in pairwise(lines) if before == r"\toprule"]
+    found = [name for line in heads for name in line.removesuffix(r" \\").split(" & ")[1:]]
+    assert found == [f"{2**b} KiB" if b < 10 else f"{2 ** (b - 10)} MiB" for b in range(budgets)]
+    assert len(heads) == (1 if budgets <= 5 else 2 if budgets <= 8 else 3)
 
 
 @pytest.mark.parametrize(

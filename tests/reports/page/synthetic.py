@@ -24,7 +24,7 @@ def run_row(cell, label, seed, policy, budget, accuracy, status="done", strategy
     held = (budget or 700 * KIB) * 0.93
     row = {
         "cell": cell, "run": f"digits-{cell!s:0>12}", "name": "digits", "strategy": strategy,
-        "family": family or FAMILIES.get(strategy, "expansion"), "label": label, "seed": seed, "policy": policy,
+        "family": family or FAMILIES.get(strategy, "expansion"), "label": label, "scenario": "", "seed": seed, "policy": policy,
         "budget_bytes": budget if budget else np.nan, "status": status, "why": "" if status == "done" else "it broke", "n_experiences": 5,
         "average_accuracy": accuracy, "last_accuracy": accuracy - 0.08, "forgetting": 0.11,
         "max_held_bytes": held, "mean_held_bytes": held * 0.9, "end_held_bytes": held,

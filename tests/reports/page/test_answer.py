@@ -172,6 +172,82 @@ def test_nothing_that_finished_is_no_traceback():
     assert "Within 64 KiB, no strategy can be ranked." in sentences
 
 
+def test_whoever_shares_the_top_is_named_beside_the_other():
+    sentences, _ = answer_of(rows_of({"memo": [[0.90], [0.92]], "icarl": [[0.92], [0.90]], "ewc": [[0.2], [0.2]]}))
+    assert sentences[0].startswith("Within 64 KiB, icarl and memo share the highest average accuracy (91.0 %)")
+    assert "icarl may be" not in sentences[0]
+    assert "memo may be" not in sentences[0]
+
+
+def test_a_shared_lead_is_no_change_of_the_lead():
+    table = {"memo": [[0.8, 0.9], [0.8, 0.9]], "icarl": [[0.8, 0.7], [0.8, 0.7]]}
+    sentences, _ = answer_of(rows_of(table, [64 * KIB, 128 * KIB]))
+    assert "memo is above icarl throughout: no crossing inside the measured budgets." in sentences
+
+
+def test_areas_that_are_equal_share_the_lead():
+    table = {name: [[0.8, 0.9], [0.81, 0.91]] for name in ("memo", "icarl")} | {"ewc": [[0.2, 0.3], [0.21, 0.31]]}
+    sentences, _ = answer_of(rows_of(table, [64 * KIB, 128 * KIB]))
+    assert "By AUC over the whole range icarl and memo lead, weighted by log budget too." in sentences
+
+
+def test_who_lacks_seeds_leads_nobody_that_has_them_all_and_is_said_to_be_higher():
+    rows = rows_of(
+        {"memo": [[0.95], [0.96], [0.94]], "icarl": [[0.90], [0.91], [0.92]], "ewc": [[0.2], [0.2], [0.3]]}
+    )
+    for row in rows:
+        if row["label"] == "memo" and row["seed"] == 2:
+            row["status"] = "failed"
+    sentences, _ = answer_of(rows)
+    assert sentences[0] == (
+        "Within 64 KiB, of those with all 3 seeds icarl has the highest average accuracy (91.0 %); "
+        "memo (95.5 %, 2 of 3 seeds) is higher on fewer seeds."
+    )
+
+
+def test_where_everybody_lacks_seeds_the_count_stands_beside_the_number():
+    rows = rows_of({"memo": [[0.95], [0.96], [0.94]], "icarl": [[0.90], [0.91], [0.92]]})
+    for row in rows:
+        if row["seed"] == 2:
+            row["status"] = "failed"
+    sentences, _ = answer_of(rows)
+    assert "memo has the highest average accuracy (95.5 %, 2 of 3 seeds)" in sentences[0]
+
+
+def scenario_rows():
+    table = {"digits": {"memo": 0.9, "icarl": 0.5}, "blobs": {"memo": 0.6, "icarl": 0.7}}
+    return [
+        run_row(f"{task}{label}{seed}", label, seed, "full", 64 * KIB, value + 0.01 * seed, scenario=task)
+        for task, own in table.items()
+        for label, value in own.items()
+        for seed in range(3)
+    ]
+
+
+def test_over_scenarios_the_mean_leads_and_the_leader_of_each_is_named():
+    sentences, _ = answer_of(scenario_rows())
+    assert sentences[0].startswith("Within 64 KiB, memo has the highest average accuracy (76.0 %)")
+    assert sentences[1] == (
+        "These are means over 2 scenarios; the highest within 64 KiB: memo in digits, icarl in blobs."
+    )
+
+
+def test_a_seed_that_lacks_a_scenario_does_not_count():
+    rows = scenario_rows()
+    for row in rows:
+        if row["label"] == "memo" and row["scenario"] == "blobs" and row["seed"] == 2:
+            row["status"] = "failed"
+    sentences, _ = answer_of(rows)
+    assert "memo (75.5 %, 2 of 3 seeds) is higher on fewer seeds" in sentences[0]
+
+
+def test_scenarios_that_share_no_strategy_are_no_comparison_and_say_so():
+    rows = [row for row in scenario_rows() if (row["label"] == "memo") == (row["scenario"] == "digits")]
+    sentences, _ = answer_of(rows)
+    assert sentences[0] == "Within 64 KiB, no strategy has run in all 2 scenarios."
+    assert not any("0 seeds" in sentence for sentence in sentences)
+
+
 def _oracle():
     from tests.reports.page.synthetic import ORACLE
 

@@ -180,3 +180,66 @@ def test_print_is_light_and_leaves_the_tools_out(browser, address):
     assert not opened.locator("#cells").is_visible()
     assert opened.locator("#ranking table:visible").count() == 2
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """Two scenarios, and a wide gap that parts the curves into two panels."""
+    rows = [
+        synthetic.run_row(f"{task}{label}{seed}{b}", label, seed, "full", 1024 * 4**b, value + shift, scenario=task)
+        for task, shift in (("digits", 0.0), ("blobs", 0.02))
+        for label, value in (("memo", 0.9), ("icarl", 0.92), ("ewc", 0.2))
+        for seed in range(3)
+        for b in range(3)
+    ]
+    path = tmp_path_factory.mktemp("odd") / "report.html"
+    write_page(Page("Odd", *synthetic.frames_of(rows), results=synthetic.raw_results(rows)), path)
+    return path.as_uri()
+
+
+def test_up_and_down_go_from_one_panel_to_the_other_and_stay_at_a_budget(browser, odd):
+    opened = browser.new_page()
+    opened.goto(odd)
+    opened.locator("#curves figure:visible").first.focus()
+    told = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp", "ArrowLeft"):
+        opened.keyboard.press(key)
+        told.append(opened.locator("#spoken").text_content().split(" · ")[:2])
+    assert told == [
+        ["icarl", "1 KiB"], ["icarl", "4 KiB"], ["memo", "4 KiB"], ["ewc", "4 KiB"],
+        ["icarl", "4 KiB"], ["ewc", "4 KiB"], ["ewc", "1 KiB"],
+    ]  # fmt: skip
+    opened.close()
+
+
+def test_a_scenario_is_chosen_and_the_others_are_hidden(browser, odd):
+    opened = browser.new_page()
+    opened.goto(odd)
+    shown = opened.locator("#experiences figcaption:visible")
+    assert [text.rpartition(", ")[2] for text in shown.all_text_contents()] == ["digits."]
+    opened.select_option("#scenario", label="blobs")
+    assert [text.rpartition(", ")[2] for text in shown.all_text_contents()] == ["blobs."]
+    assert opened.locator("#scenarios table:visible").count() == 1
+    opened.close()
+
+
+def test_a_long_name_widens_no_telephone(browser, tmp_path):
+    rows = synthetic.oracle_rows(seeds=2)
+    for row in rows:
+        if row["label"] == "der":
+            row.update(label=f"module:{'VeryLongName' * 6} width 32", strategy="module:Long", family="own")
+    path = tmp_path / "report.html"
+    write_page(Page("Long", *synthetic.frames_of(rows), results=synthetic.raw_results(rows)), path)
+    opened = browser.new_page(viewport={"width": 360, "height": 740})
+    opened.goto(path.as_uri())
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 360
+    opened.close()
+
+
+def test_the_keys_of_strategies_are_as_high_as_their_names(browser, address):
+    opened = browser.new_page()
+    opened.goto(address)
+    keys = opened.locator("#ranking svg.sw:visible, .chips svg.sw:visible")
+    assert keys.count() > 8
+    assert all(0 < keys.nth(k).bounding_box()["height"] < 20 for k in range(keys.count()))
+    opened.close()

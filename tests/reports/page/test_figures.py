@@ -1,5 +1,6 @@
 import json
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import altair
@@ -7,7 +8,7 @@ import pytest
 
 import cl_engine
 from cl_engine.errors import InputError
-from cl_engine.reports.page import write_figures
+from cl_engine.reports.page import Page, write_figures
 from tests.reports.page import synthetic
 from tests.reports.page.test_page import HOSTILE, page_of
 
@@ -143,3 +144,44 @@ def test_one_call_plots_a_figure_of_results_or_of_a_folder_and_names_them_all_ot
         InputError, match=r"figure 'curve': there is none; allowed: curves-average, curves-last, p.*$"
     ):
         cl_engine.plot(results, "curve")
+
+
+def axes(spec):
+    if isinstance(spec, dict):
+        return [*([spec["axis"]] if spec.get("axis") else []), *(a for value in spec.values() for a in axes(value))]
+    return [a for value in spec for a in axes(value)] if isinstance(spec, list) else []
+
+
+@pytest.mark.parametrize("experiences", [1, 2, 5, 37])
+def test_whole_numbers_on_an_axis_are_named_once(experiences, tmp_path):
+    rows = [synthetic.run_row(k, "memo", k, "full", 65536, 0.5 + 0.1 * k) for k in range(2)]
+    frames = synthetic.frames_of(rows, experiences)
+    write_figures(Page("A sweep", *frames, results=synthetic.raw_results(rows)), tmp_path)
+    root = ElementTree.fromstring((tmp_path / "experiences-64KiB.svg").read_text(encoding="utf-8"))
+    names = [int(node.text) for node in root.iter(f"{SVG}text") if re.fullmatch(r"\d+", node.text or "")]
+    along = [
+        a["values"] for a in axes(json.loads((tmp_path / "experiences-64KiB.vl.json").read_text())) if "values" in a
+    ]
+    assert all(ticks == sorted({*ticks}) and len(ticks) <= 11 for ticks in along)
+    assert along[0][-1] <= experiences
+    assert {*along[0]} <= {*names}
+
+
+def names_of(spec):
+    layer = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
+    return layer["data"]["values"]
+
+
+def test_names_of_points_at_one_place_stand_apart(tmp_path):
+    rows = [
+        synthetic.run_row(f"{label}{seed}", label, seed, "full", 65536, 0.5 + 0.01 * seed)
+        for label in ("icarl", "replay", "memo", "der")
+        for seed in range(2)
+    ]
+    write_figures(page_of(rows), tmp_path)
+    spec = json.loads((tmp_path / "pareto.vl.json").read_text())
+    names = names_of(spec)
+    assert sorted(name["label"] for name in names) == ["der", "icarl", "memo", "replay"]
+    low, high = next(e["y"]["scale"]["domain"] for e in [layer["encoding"] for layer in spec["layer"]])
+    heights = sorted(name["y"] / (high - low) * spec["height"] for name in names)
+    assert all(b - a >= 12 for a, b in pairwise(heights))  # pixels

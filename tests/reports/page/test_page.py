@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 import cl_engine
-from cl_engine.reports.page import Page, write_page
+from cl_engine.reports.exports import latex_table
+from cl_engine.reports.page import Page, sections, write_page
 from cl_engine.reports.page import page_of as page_of_results
 from cl_engine.reports.page.page import html_of
 from tests.reports.page import synthetic
@@ -160,7 +161,8 @@ def test_the_differences_are_those_of_a_paired_t_test(read, rows):
     table = read.tables["differences"][2]  # policy full, average accuracy, the last of three budgets
     names = [row[0][0] for row in table[1:]]
     ranked = [label for label in runs["label"].unique() if label not in ("finetune", "joint")]
-    leader = max(ranked, key=lambda label: at[label, last].mean())
+    whole = [label for label in ranked if len(at[label, last]) == 4]  # one that lacks a seed leads nobody
+    leader = max(whole, key=lambda label: at[label, last].mean())
     assert sorted(names) == sorted(set(ranked) - {leader})
     for name, difference, higher, p, _ in table[1:]:
         d = (at[name[0], last] - at[leader, last]).dropna()
@@ -181,9 +183,11 @@ def test_the_areas_are_the_trapezoids_of_the_frame():
 
 def test_what_did_not_finish_is_listed_with_its_reason(read, rows):
     (table,) = read.tables["left-out"]
-    seeds = [len(re.split(": seeds? ", part)[1].split(", ")) for row in table[1:] for part in row[1][0].split("; ")]
-    assert sum(seeds) == sum(row["status"] != "done" for row in rows)
-    assert {row[2][0] for row in table[1:]} == {"it broke"}
+    assert [row[0][0] for row in table[1:]] == ["failed", "impossible"]  # one line for equal reasons
+    for row in table[1:]:
+        seeds = [len(re.split(": seeds? ", part)[1].split(", ")) for part in row[2][0].split("; ")]
+        assert int(row[1][0]) == sum(seeds) == sum(found["status"] == row[0][0] for found in rows)
+        assert row[3][0] == "it broke"
 
 
 def test_where_the_winner_changes_with_the_policy_the_page_says_so():
@@ -237,7 +241,7 @@ def test_a_page_of_real_runs_has_their_numbers_and_leads_to_their_folders(tmp_pa
     links = [a["href"] for tag, a in read.tags if tag == "a" and not a["href"].startswith("#")]
     assert len(links) == (runs["status"] == "done").sum() == 6
     assert all((tmp_path / link / "result.json").exists() for link in links)
-    assert any("holds at least" in row[2][0] for row in read.tables["left-out"][0])
+    assert any("holds at least" in row[3][0] for row in read.tables["left-out"][0])
 
 
 def test_a_page_of_runs_of_which_none_finished_says_so(tmp_path):
@@ -286,3 +290,135 @@ def test_the_written_file_is_whole_and_nothing_is_left_beside_it(tmp_path):
 def test_a_page_of_hundreds_of_cells_is_small(strategies, budgets, limit):
     rows = synthetic.sweep_rows(synthetic.strategies(strategies), budgets, 5)
     assert len(html_of(page_of(rows)).encode()) < limit
+
+
+def header(text):
+    return re.sub(r"<[^>]+>", "", re.search(r'<p class="facts">(.*?)</p>', text, re.DOTALL)[1])
+
+
+def test_the_header_counts_the_cells_that_there_are():
+    rows = synthetic.sweep_rows(synthetic.strategies(6), 3, 4)
+    assert header(html_of(page_of(rows))).startswith("6 strategies \u00d7 3 budgets \u00d7 4 seeds: 72 cells; ")
+    some = [row for row in rows if not (row["label"] == "memo" and row["seed"] == 1) or row["label"] == "joint"]
+    left = len(rows) - len(some)
+    assert left
+    assert f"{len(some)} cells of 72, {left} excluded" in header(html_of(page_of(some)))
+    twice = [row | {"cell": row["cell"] % 9} for row in some]  # of two sweeps, which have no product
+    assert header(html_of(page_of(twice))).startswith(
+        f"6 strategies \u00d7 3 budgets \u00d7 4 seeds: {len(some)} cells; "
+    )
+    unknown = [row | {"cell": None} for row in some]  # folders of runs, not of a sweep
+    assert f"{len(some)} cells of 72, {left} missing" in header(html_of(page_of(unknown)))
+
+
+def test_a_bound_without_a_budget_has_its_number_once_in_the_column_that_latex_has_too():
+    rows = synthetic.oracle_rows(seeds=3)
+    rows += [synthetic.run_row(f"j{seed}", "joint", seed, "full", None, 0.9) for seed in range(3)]
+    table = Reader(html_of(page_of(rows))).tables["ranking"][0]
+    heads = [cell[0] for cell in table[0]]
+    assert heads[1:] == ["128 KiB", "256 KiB", "512 KiB", "1 MiB", "no budget"]
+    (joint,) = [row for row in table if row[0][0] == "joint"]
+    assert [cell[0] for cell in joint[1:5]] == [""] * 4
+    assert joint[5][0].startswith("90.0 ± 0.0")
+    text = latex_table(pd.DataFrame(rows), "average_accuracy")
+    assert " & " + " & ".join(heads[1:]) in text
+    assert r"joint &  &  &  &  & $90.0 \pm 0.0$" in text
+
+
+def test_nothing_is_minus_zero_and_a_tie_is_no_half_seed():
+    values = {"memo": [0.9, 0.91], "icarl": [0.90001, 0.90998], "der": [0.9, 0.91]}
+    rows = [
+        synthetic.run_row(f"{label}{seed}", label, seed, "full", 65536, value, forgetting=-0.0001)
+        for label, own in values.items()
+        for seed, value in enumerate(own)
+    ]
+    text = html_of(page_of(rows))
+    read = Reader(text)
+    shown = [cell[0] for tables in read.tables.values() for table in tables for row in table for cell in row]
+    assert not [cell for cell in shown if re.search(r"[-+\u2212]0\.0+(?!\d)", cell)]
+    assert not [cell for cell in shown if re.search(r"\d\.\d+ of \d", cell)]
+    assert "0 of 2, 2 equal" in shown
+
+
+def test_a_strategy_of_ones_own_stands_under_own():
+    rows = synthetic.oracle_rows(seeds=2)
+    for row in rows:
+        if row["label"] == "der":
+            row.update(label="mine:Mine", strategy="mine:Mine", family="own")
+    chips = re.search(r'<fieldset class="chips">(.*?)</fieldset>', html_of(page_of(rows)), re.DOTALL)[1]
+    groups = [re.sub("<[^>]+>", " ", group).split() for group in chips.split('<span class="of">')[1:]]
+    assert ["own", "mine:Mine"] in groups
+    assert not any("compatible" in group for group in groups)
+
+
+def test_each_strategy_has_a_key_of_its_own_beside_its_name():
+    rows = synthetic.oracle_rows(seeds=2)
+    for row in rows:
+        if row["label"] == "der":
+            row.update(label="memo jpeg", strategy="memo")
+    read = Reader(html_of(page_of(rows)))
+    keys = [a["href"] for tag, a in read.tags if tag == "use"]
+    assert len({*keys}) == 4
+    text = html_of(page_of(rows))
+    symbols = re.findall(r'<symbol id="m\d+"[^>]*>(.*?)</symbol>', text)
+    for theme in (":root{", "(prefers-color-scheme:dark){"):  # print has the first
+        colours = re.findall(
+            r"--s\d:(#\w+)", text[text.index(theme + ("--ground" if theme == ":root{" else "")) :]
+        )[:4]
+        assert len({*zip(symbols, colours, strict=True)}) == len({*colours}) == 4
+
+
+def test_above_a_limit_cells_are_means_over_seeds_unless_all_are_asked_for(monkeypatch):
+    rows = synthetic.oracle_rows(seeds=3)
+    monkeypatch.setattr(sections, "CELLS", len(rows) - 1)
+    few, every = (Reader(html_of(page_of(rows), cells)).tables["all-cells"][0] for cells in ("auto", "all"))
+    assert (len(few), len(every)) == (1 + 4 * 4, 1 + len(rows))
+    row = next(row for row in few if row[0][0] == "icarl" and row[1][0] == "128 KiB")
+    assert row[4][0] == "3"
+    assert float(row[6][1]["data-v"]) == pytest.approx(0.511667, abs=1e-5)  # the specification's oracle
+    monkeypatch.setattr(sections, "CELLS", len(rows))
+    assert len(Reader(html_of(page_of(rows))).tables["all-cells"][0]) == 1 + len(rows)
+
+
+SCENARIOS = [[0.61, 0.72, 0.55, 0.90], [0.63, 0.70, 0.58, 0.91], [0.60, 0.74, 0.52, 0.89]]  # seeds by scenarios
+
+
+def scenario_rows(names="abcd"):
+    made = []
+    for seed, own in enumerate(SCENARIOS):
+        for name, value in zip(names, own, strict=False):
+            for label, accuracy in (("finetune", 0.2), ("joint", 1.0), ("memo", value), ("icarl", value / 2)):
+                made.append(
+                    synthetic.run_row(f"{name}{label}{seed}", label, seed, "full", 65536, accuracy, scenario=name)
+                )
+    return made
+
+
+def test_several_scenarios_are_one_number_a_seed_and_a_column_each():
+    read = Reader(html_of(page_of(scenario_rows())))
+    heads, *body = read.tables["scenarios"][0]
+    assert [cell[0] for cell in heads] == [
+        "strategy", "mean", "interquartile mean", "from finetune (0) to joint (100)", *"abcd",
+    ]  # fmt: skip
+    (memo,) = [row for row in body if row[0][0] == "memo"]
+    # mean .695833 and interquartile mean .666667 are rliable's; the half of the t interval over .695, .705, .6875
+    assert memo[1][0].startswith("● 69.6 ± 2.2")
+    assert memo[2][0] == "66.7"
+    assert memo[3][0].startswith("62.0 ± ")  # (.695833 - .2) / .8
+    assert memo[5][0].startswith("● 72.0 ± ")
+    assert "memo" in {row[0][0] for row in read.tables["ranking"][0]}  # scenarios do not mix with methods
+    assert {row[1][0] for row in read.tables["all-cells"][0][1:]} == {*"abcd"}
+
+
+def test_three_scenarios_have_no_interquartile_mean_and_one_no_section():
+    read = Reader(html_of(page_of(scenario_rows("abc"))))
+    assert not any("interquartile" in cell[0] for cell in read.tables["scenarios"][0][0])
+    one = [row | {"scenario": ""} for row in scenario_rows("a")]
+    assert "scenarios" not in Reader(html_of(page_of(one))).tables
+
+
+def test_a_scenario_is_chosen_for_what_follows_a_stream():
+    text = html_of(page_of(scenario_rows("ab")))
+    assert re.search(r'<select id="scenario"><option value="a">a</option><option value="b">b</option>', text)
+    titles = re.findall(r"<figcaption>(By experience[^<]*)", text)
+    assert titles == [f"By experience, budget 64 KiB, policy full, {name}." for name in "ab"]

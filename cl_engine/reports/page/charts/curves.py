@@ -22,6 +22,7 @@ from cl_engine.reports.text import size
 
 WIDE, HALF, NARROW = (640, 380), (470, 340), (215, 300)  # pixels: alone, beside another, on a telephone
 LINE_HEIGHT = 13  # pixels of a name
+TITLED = 140  # pixels of height that the title of an axis needs
 WIDE_GAP = 0.33  # of the range
 
 
@@ -89,7 +90,8 @@ def _panel(
     width, height = plot
     place = {label: i for i, label in enumerate(looks)}
     shown = [p for p in points if p["loud"]]
-    y = percent_axis([v for p in points for v in (p["low"], p["high"])], f"{METRICS[contest.metric]}, %")
+    title = f"{METRICS[contest.metric]}, %" if height >= TITLED else "%"
+    y = percent_axis([v for p in points for v in (p["low"], p["high"])], title)
     low, high = y["scale"]["domain"]
     gap = (high - low) * LINE_HEIGHT / height
     heights = moved_apart([end for _, end in ends], gap, low, high)
@@ -162,7 +164,8 @@ def _panel(
 
 def _row(contest: Contest, label: str) -> list[tuple[int, Standing]]:
     """Return an entrant's standings by budget; a reference without one is the same within all."""
-    free = contest.standings.get((label, 0))
+    bound = any(e.label == label and e.reference for e in contest.entrants)
+    free = contest.standings.get((label, 0)) if bound else None
     row = [(budget, contest.standings.get((label, budget), free)) for budget in contest.budgets]
     return [(budget, standing) for budget, standing in row if standing and standing.estimate]
 

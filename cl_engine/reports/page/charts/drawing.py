@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from cl_engine.reports.page.markup import Markup, escape
@@ -38,6 +39,7 @@ CONFIG: Spec = {
 ROOM = {"left": 4, "top": 6, "right": 26, "bottom": 4}  # a viewer's font may be wider than the one laid out with
 OWN_FILL = {"scale": {"fill": "independent"}}  # else text takes the colours of the marks above it
 LABEL = 26  # characters of a name at the end of a line
+LETTER = 6.5  # pixels of one, at most
 
 
 def svg(spec: Spec, words: str) -> Markup:
@@ -98,7 +100,8 @@ def byte_axis(values: Sequence[float], title: str, ticks: Sequence[int] | None =
         first, last = math.floor(low), math.ceil(high)
         step = max(1, math.ceil((last - first) / 8))
         ticks = [2**k for k in range(first, last + 1, step) if low - pad <= k <= high + pad] or [round(2**low)]
-    named = _apart([math.log2(t) for t in ticks], width * 1.0, low - pad, high + pad)
+    widths = [LETTER * len(size(t)) for t in ticks]
+    named = _apart([math.log2(t) for t in ticks], widths, width * 1.0, low - pad, high + pad)
     names = {f"{math.log2(t):.6f}": size(t) for t, keep in zip(ticks, named, strict=True) if keep}
     return {
         "field": "x",
@@ -149,21 +152,34 @@ def moved_apart(wanted: Sequence[float], gap: float, low: float, high: float) ->
     return placed
 
 
+def whole_ticks(low: float, high: float, most: int = 10) -> list[int]:
+    """Return the whole numbers that an axis names between two values, each once, at round steps.
+
+    >>> whole_ticks(1, 2), whole_ticks(1, 5), whole_ticks(0, 1437)
+    ([1, 2], [1, 2, 3, 4, 5], [0, 200, 400, 600, 800, 1000, 1200, 1400])
+    """
+    first, last = math.ceil(low), math.floor(high)
+    step = next(
+        s for power in count() for s in (10**power, 2 * 10**power, 5 * 10**power) if (last - first) / s < most
+    )
+    return [*range(first if step == 1 else -(-first // step) * step, last + 1, step)]
+
+
 def short(name: str) -> str:
     """Return a name as it fits beside a line."""
     line = " ".join(name.split())
     return line if len(line) <= LABEL else line[: LABEL - 1] + "…"
 
 
-def _apart(places: Sequence[float], width: float, low: float, high: float) -> list[bool]:
-    """Return which of the ticks are named, so that names are 46 pixels apart; the last one always is."""
+def _apart(places: Sequence[float], widths: Sequence[float], width: float, low: float, high: float) -> list[bool]:
+    """Return which of the ticks are named, so that no names touch; the last one always is."""
     if not width:
         return [True] * len(places)
-    keep, last = [False] * len(places), math.inf
+    keep, free = [False] * len(places), math.inf
     for k in reversed(range(len(places))):
         pixel = (places[k] - low) / (high - low) * width
-        if last - pixel >= 46:
-            keep[k], last = True, pixel
+        if pixel + widths[k] / 2 <= free:
+            keep[k], free = True, pixel - widths[k] / 2
     return keep
 
 

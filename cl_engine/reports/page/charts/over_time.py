@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cl_engine.reports.page.charts.drawing import OWN_FILL, ROOM, Spec, moved_apart, percent_axis, scales, short
+from cl_engine.reports.page.charts.drawing import (
+    OWN_FILL,
+    ROOM,
+    Spec,
+    moved_apart,
+    percent_axis,
+    scales,
+    short,
+    whole_ticks,
+)
 from cl_engine.reports.page.palette import Look
 
 MOST = 60  # points of a line; of longer ones every k-th and the last
@@ -51,12 +60,18 @@ def over_time(
     names = [
         {"i": place[label], "label": short(label), "y": h} for (label, _), h in zip(ends, heights, strict=True)
     ]
-    top = max((p["x"] for p in points), default=1.0)
+    ends_of_x = [p["x"] for p in points] or [1.0]
+    first = 0.0 if along == "samples" else min(ends_of_x)
     x = {
         "field": "x",
         "type": "quantitative",
         "scale": {"zero": along == "samples", "nice": False, "padding": 8},
-        "axis": {"title": title, "tickMinStep": 1, "tickCount": min(10, max(1, int(top))), "format": ",d"},
+        "axis": {
+            "title": title,
+            "values": whole_ticks(first, max(ends_of_x)),
+            "format": ",d",
+            "labelOverlap": True,
+        },
     }
     look = scales(looks)
     lines = {"x": x, "y": y, "stroke": look["line"], "strokeDash": look["dash"]}

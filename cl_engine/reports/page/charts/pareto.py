@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from cl_engine.reports.page.charts.curves import WIDE, words
-from cl_engine.reports.page.charts.drawing import OWN_FILL, ROOM, Spec, byte_axis, percent_axis, scales, short
+from cl_engine.reports.page.charts.curves import LINE_HEIGHT, WIDE, words
+from cl_engine.reports.page.charts.drawing import (
+    LETTER,
+    OWN_FILL,
+    ROOM,
+    Spec,
+    byte_axis,
+    percent_axis,
+    scales,
+    short,
+)
 from cl_engine.reports.page.contest import METRICS, Contest
 from cl_engine.reports.page.palette import Look
 from cl_engine.reports.text import size
+
+NAME = (7, 10)  # pixels from a point to its name
+MARK = 4  # pixels, half of one
 
 
 def pareto(
@@ -82,13 +94,38 @@ def pareto(
                 },
             }
         )
-    ends = {(p["i"], p["x"], p["y"]): p for p in front}  # one that needs no more within larger budgets has one name
-    names = [{**p, "label": short(list(looks)[p["i"]])} for p in ends.values()]
+    starts = [p for k, p in enumerate(front) if not k or p["i"] != front[k - 1]["i"]]  # a stretch has one name
+    names = [{**p, "label": short(list(looks)[p["i"]])} for p in starts]
     layers.append(
         {
-            "data": {"values": names},
-            "mark": {"type": "text", "align": "left", "dx": 7, "dy": 10, "fontSize": 11, "aria": False},
+            "data": {"values": _apart(names, points, (x["scale"]["domain"], y["scale"]["domain"]), plot)},
+            "mark": {"type": "text", "align": "left", "dx": NAME[0], "fontSize": 11, "aria": False},
             "encoding": {"x": x, "y": y, "text": {"field": "label"}, "fill": look["text"]},
         }
     )
     return {"width": plot[0], "height": plot[1], "padding": ROOM, "resolve": OWN_FILL, "layer": layers}
+
+
+def _apart(
+    names: Sequence[Spec],
+    points: Sequence[Spec],
+    domains: tuple[Sequence[float], Sequence[float]],
+    plot: tuple[int, int],
+) -> list[Spec]:
+    """Return the names at heights where none covers another or a mark: below its point, else above, else lower."""
+    (left, right), (low, high) = domains
+    marks = [((p["x"] - left) / (right - left) * plot[0], (high - p["y"]) / (high - low) * plot[1]) for p in points]
+    taken = [(x - MARK, x + MARK, y - MARK, y + MARK) for x, y in marks]  # left, right, top, bottom; pixels
+    placed: list[Spec] = []
+    for name in names:
+        start = (name["x"] - left) / (right - left) * plot[0] + NAME[0]
+        end = start + LETTER * len(name["label"])
+        point = (high - name["y"]) / (high - low) * plot[1]
+        for turn in range(len(taken) + 2):
+            middle = point + (-NAME[1] if turn == 1 else NAME[1] + LINE_HEIGHT * max(0, turn - 1))
+            top, bottom = middle - LINE_HEIGHT / 2, middle + LINE_HEIGHT / 2
+            if not any(start < r and x < end and top < b and y < bottom for x, r, y, b in taken):
+                break
+        taken.append((start, end, top, bottom))
+        placed.append({**name, "y": high - middle / plot[1] * (high - low)})
+    return placed

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cl_engine.reports.page.charts.drawing import ROOM, Spec
+from cl_engine.reports.page.charts.drawing import ROOM, Spec, whole_ticks
 
 MOST = 3_000  # classes times experiences that are drawn one by one; of more the sizes alone
 WIDTH = 560
@@ -46,7 +46,11 @@ def stream(experiences: Sequence[Mapping[str, Any]]) -> Spec:
             "y": {
                 "field": "n",
                 "type": "quantitative",
-                "axis": {"title": "samples", "tickCount": 3, "format": ",d"},
+                "axis": {
+                    "title": "samples",
+                    "values": whole_ticks(0, max((bar["n"] for bar in bars), default=1), 4),
+                    "format": ",d",
+                },
             },
             "description": {"field": "words"},
         },
