@@ -8,4 +8,7 @@ KINDS = {
     "digits": "cl_engine.data.digits:Digits",
     "gaussian": "cl_engine.data.gaussian:Gaussian",
     "npz": "cl_engine.data.npz:Npz",
+    "features": "cl_engine.data.feature_files:Features",
+    "csv": "cl_engine.data.table:Csv",
+    "parquet": "cl_engine.data.table:Parquet",
 }

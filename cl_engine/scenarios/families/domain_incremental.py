@@ -29,9 +29,9 @@ def domain_incremental(
         Literal["data", "permutation", "rotation"] | None,
         Alias("domains"),
         Field(
-            description="what sets the experiences apart: the data's own domains; a permutation of the pixels (none in "
-            "the first); or a rotation by an angle between 0 and 180 degrees; default: data where it has domains, else "
-            "permutation"
+            description="what sets the experiences apart: the data's own domains, a permutation of the pixels "
+            "(none in the first), or a rotation by an angle between 0 and 180 degrees; default: data where it "
+            "has domains, else permutation"
         ),
     ] = None,
     samples: Annotated[
@@ -44,8 +44,8 @@ def domain_incremental(
 
     Permuted and Rotated MNIST are the published forms, of 20 experiences each (Goodfellow et al. 2013,
     Lopez-Paz and Ranzato 2017).  ``samples: all`` delivers each sample once under every transform.
-    :func:`cl_engine.scenarios.transforms.apply` carries the transforms out.  The data's own domains come in ascending
-    order, each sample once, whatever ``samples`` says.
+    :func:`cl_engine.scenarios.transforms.apply` carries the transforms out.  The data's own domains come in
+    ascending order, each sample once, whatever ``samples`` says.
 
     Raises:
         OptionError: more experiences than samples, another number than there are domains, or none in the data.
