@@ -113,7 +113,7 @@ class Safetensors:
         from safetensors import safe_open
 
         with _damage(path.name, "safetensors' save_file"):
-            self.file = safe_open(path, framework="pt")
+            self.file: Any = safe_open(path, framework="pt")
 
     def names(self) -> set[str]:
         """Return the names."""

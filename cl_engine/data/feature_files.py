@@ -21,8 +21,9 @@ Name = Annotated[str, Field(min_length=1)]
 class Features(WholeSource):
     """Feature vectors with labels, and domains if wanted, from .npz or .safetensors files or folders of .npy files.
 
-    Either ``train`` and ``test`` hold arrays ``x`` ``[N, D]`` and ``y`` ``[N]`` each; or ``path`` holds ``x_train``,
-    ``y_train``, ``x_test``, ``y_test``; or ``path`` holds ``x`` and ``y``, of which ``test_share`` is set aside.
+    Either ``train`` and ``test`` hold arrays ``x`` ``[N, D]`` and ``y`` ``[N]`` each; or ``path`` holds
+    ``x_train``, ``y_train``, ``x_test``, ``y_test``; or ``path`` holds ``x`` and ``y``, of which ``test_share`` is
+    set aside.
     ``x`` is float16, bfloat16, float32 or float64.  Only float32 is used as it lies in the file, mapped into memory
     (from a folder or .safetensors, or uncompressed and large in .npz); anything else, and what is split or
     standardised, takes 4 bytes a value in memory.  Class names may stand in an array ``classes``, but for

@@ -50,14 +50,14 @@ def domain_incremental(
     Raises:
         OptionError: more experiences than samples, another number than there are domains, or none in the data.
     """
-    transform, experiences = _resolved(domains, transform, experiences)
-    if transform == "data":
+    kind, experiences = _resolved(domains, transform, experiences)
+    if kind == "data":
         assert domains is not None
         values, arrival = np.unique(domains, return_inverse=True)
         own = tuple({"kind": "domain", "domain": int(value)} for value in values)
         return plan_by_arrival(targets, arrival, len(values), seed=seed, transforms=own)
     require_samples(targets, experiences)
-    transforms = tuple(_transforms(transform, experiences, seed))
+    transforms = tuple(_transforms(kind, experiences, seed))
     if samples == "split":
         parts = balanced_parts(targets, experiences, seed)
         return plan_by_arrival(targets, parts, experiences, seed=seed, transforms=transforms)
