@@ -12,6 +12,8 @@ KINDS = {
     "mnist": "cl_engine.data.idx:Mnist",
     "fashion-mnist": "cl_engine.data.idx:FashionMnist",
     "idx": "cl_engine.data.idx:Idx",
+    "torchvision": "cl_engine.data.by_torchvision:Torchvision",
+    "hf": "cl_engine.data.hf:HuggingFace",
     "npz": "cl_engine.data.npz:Npz",
     "features": "cl_engine.data.feature_files:Features",
     "csv": "cl_engine.data.table_files:Csv",
