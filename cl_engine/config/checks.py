@@ -168,7 +168,7 @@ class Check:
         return found
 
     def _labels(self, source: DataSource) -> Labels:
-        with blaming(("data", "path") if "path" in self.keys["data"] else ("data",)):
+        with blaming(("data", "path") if self.keys["data"].get("path") else ("data",)):
             return source.labels()
 
     def _data(self, source: DataSource) -> dict[str, Any]:

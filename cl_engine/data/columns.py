@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from cl_engine.kinds.problems import shown
+from cl_engine.kinds.problems import one_line, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +24,9 @@ class CellError(ValueError):
     """
 
     def __init__(self, row: int | np.intp, value: Any, allowed: str) -> None:
-        self.row = int(row)
-        self.what = f"holds {'nothing' if value is None or value == '' else shown(value)}; allowed: {allowed}"
+        self.row, value = int(row), value.item() if isinstance(value, np.generic) else value
+        nothing = value is None or (isinstance(value, str) and not value)
+        self.what = f"holds {'nothing' if nothing else one_line(shown(value))}; allowed: {allowed}"
         super().__init__(f"row {self.row} {self.what}")
 
 
@@ -65,10 +66,9 @@ def numbered(column: pd.Series) -> tuple[npt.NDArray[np.int64], tuple[str, ...] 
 
     allowed, values = "integers that fit int64, or texts", column.to_numpy(object)
     if column.dtype.kind not in "iu":
-        missing = column.isna().to_numpy() | (values == "")
-        if missing.any():
-            row = np.flatnonzero(missing)[0]
-            raise CellError(row, values[row], allowed)
+        for row, value in enumerate(values):
+            if not isinstance(value, str | int | float | np.number) or value == "" or value != value:
+                raise CellError(row, value, allowed)
         texts = column.astype(str)
         if texts.str.fullmatch(INTEGER).all():
             values = texts.to_numpy(object)

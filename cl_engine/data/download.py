@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import os
 import tempfile
 import urllib.parse
@@ -57,7 +58,7 @@ def download(url: str, path: Path, md5: str) -> None:
             raise DataError(f"{url} came with MD5 {digest.hexdigest()}; allowed: {md5}")
         os.chmod(new, 0o644)
         new.replace(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, DataError):
             raise
         what = f"{url} could not be downloaded: {one_line(error)}"

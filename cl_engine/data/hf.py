@@ -71,9 +71,9 @@ class HuggingFace(WholeSource):
         labels, x = torch.from_numpy(y), [self._x(part) for part in (train, test)]
         if x[0].ndim == x[1].ndim == 4:
             x = [*of_one_depth(*x)]
-        known = names is not None and len(names) == len(np.unique(y))
+        classes = None if names is None or len(names) != len(np.unique(y)) else tuple(names)
         train, test = Samples(x[0], labels[: len(train)]), Samples(x[1], labels[len(train) :])
-        return DataSet(train, test, tuple(names) if known else None)
+        return DataSet(train, test, classes)
 
     def _splits(self) -> list[Any]:
         try:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cl_engine.data.samples import Samples
+from cl_engine.data.samples import DataError, Samples
 from cl_engine.randomness import numpy_generator
 from cl_engine.scenarios.grouping import ranks, shuffled_by
 
@@ -20,6 +20,9 @@ def split(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
 
     Of ``n`` samples of a class (in a domain) ``share * n``, rounded, are test samples: at least one, and at most
     ``n - 1``.
+
+    Raises:
+        DataError: there is no class of two samples.
 
     >>> y = torch.tensor([0, 1, 0, 0, 0, 2, 2])
     >>> train, test = split(Samples(torch.zeros(7, 1), y), 0.25, seed=0)
@@ -33,6 +36,8 @@ def split(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
     order = shuffled_by(stratum, numpy_generator(seed, "test split"))
     test = torch.zeros(len(samples), dtype=torch.bool)
     test[torch.from_numpy(order[ranks(stratum[order]) < tested[stratum[order]]])] = True
+    if not test.any():
+        raise DataError("no class has two samples, one to learn from and one to test on; allowed: two or more")
     return samples[~test], samples[test]
 
 
