@@ -38,7 +38,10 @@ def numbers(column: pd.Series) -> npt.NDArray[np.float32]:
     """
     import pandas as pd
 
-    plain = column if column.dtype.kind in "iufb" else pd.to_numeric(column, errors="coerce")
+    if column.dtype.kind in "mMc":  # times and complex numbers have a number only to a computer
+        plain = pd.Series(np.nan, column.index)
+    else:
+        plain = column if column.dtype.kind in "iufb" else pd.to_numeric(column, errors="coerce")
     with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
         values: npt.NDArray[np.float32] = plain.to_numpy().astype(np.float32)
     if len(wrong := np.flatnonzero(~np.isfinite(values))):
