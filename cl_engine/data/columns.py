@@ -71,7 +71,8 @@ def numbered(column: pd.Series) -> tuple[npt.NDArray[np.int64], tuple[str, ...] 
     if column.dtype.kind not in "iu":
         for row, value in enumerate(values):
             if not isinstance(value, str | int | float | np.number) or value == "" or value != value:
-                raise CellError(row, value, allowed)
+                missing = isinstance(value, float) and value != value
+                raise CellError(row, None if missing else value, allowed)
         texts = column.astype(str)
         if texts.str.fullmatch(INTEGER).all():
             values = texts.to_numpy(object)

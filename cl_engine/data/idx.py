@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from pydantic import Field
 
-from cl_engine.data.official import Official, data_folder
+from cl_engine.data.official import Official, data_folder, missing
 from cl_engine.data.samples import DataError, DataSet, Samples
 from cl_engine.data.whole import WholeSource
 from cl_engine.kinds.problems import one_line
@@ -143,14 +143,19 @@ class _OfficialIdx(WholeSource):
 
     def read(self) -> DataSet:
         """Read and check the four files."""
-        paths = [self._path(file) for file in self.files]
+        absent = [file for file in self.files if not self._path(file).is_file()]
+        if absent and not self.download:
+            raise missing(absent, self.root)
+        paths = []
+        for file in self.files:
+            path = self._path(file)
+            paths.append(file.found(self.root, self.download) if path.name == file.name else path)
         return DataSet(idx_samples(*paths[:2]), idx_samples(*paths[2:]), self.classes)
 
     def _path(self, file: Official) -> Path:
-        plain = self.root / file.name.removesuffix(".gz")
-        if plain.is_file() and not (self.root / file.name).exists():
-            return plain
-        return file.found(self.root, self.download)
+        """Return where a file lies, or should: gzipped, unless only the plain one is there."""
+        zipped, plain = self.root / file.name, self.root / file.name.removesuffix(".gz")
+        return plain if plain.is_file() and not zipped.exists() else zipped
 
 
 class Mnist(_OfficialIdx):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,19 +37,21 @@ class Official(NamedTuple):
         path = folder / self.name
         if not path.is_file():
             if not fetch:
-                raise DataError(self.missing(folder))
+                raise missing([self], folder)
             download(self.url, path, self.md5)
         elif (found := md5_of(path)) != self.md5:
             what = f"{path} has MD5 {found}, so it is damaged or another file"
             raise DataError(f"{what}; allowed: {self.md5}, as {self.url} has")
         return path
 
-    def missing(self, folder: Path) -> str:
-        """Return what to do where the file is not in ``folder``."""
-        return (
-            f"there is no {self.name} in {folder}; allowed: download {self.url} ({self.size}) into it, name "
-            f"another one as `root` or in {VARIABLE}, or set `download: true`"
-        )
+
+def missing(files: Sequence[Official], folder: Path) -> DataError:
+    """Return the error that says what to do where ``files`` are not in ``folder``."""
+    names, urls = ", ".join(file.name for file in files), ", ".join(f"{file.url} ({file.size})" for file in files)
+    return DataError(
+        f"there is no {names} in {folder}; allowed: download {urls} into it, name another folder as `root` or in "
+        f"{VARIABLE}, or set `download: true`"
+    )
 
 
 def data_folder() -> Path:

@@ -111,9 +111,12 @@ def test_plain_files_under_their_official_names_are_read(tmp_path):
     assert data.classes[-1] == "Ankle boot"
 
 
-def test_a_missing_file_says_where_it_is_to_be_had(tmp_path, monkeypatch):
+def test_missing_files_are_all_named_with_where_they_are_to_be_had(tmp_path, monkeypatch):
     monkeypatch.setenv("CL_ENGINE_DATA", str(tmp_path))
-    with pytest.raises(
-        DataError, match=rf"train-images-idx3-ubyte\.gz in {tmp_path}/mnist; allowed: download https://"
-    ):
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / idx.MNIST[0].name).write_bytes(b"")
+    with pytest.raises(DataError, match="allowed: download https://") as raised:
         Mnist().labels()
+    assert str(tmp_path / "mnist") in str(raised.value)
+    for file in idx.MNIST:
+        assert (file.url in str(raised.value)) == (file is not idx.MNIST[0])
