@@ -1,16 +1,25 @@
 """What the documentation shows runs."""
 
+import contextlib
+import io
+import itertools
 import json
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
+from safetensors.numpy import save_file
 
 import cl_engine
 from cl_engine.config.document import parse
+from cl_engine.kinds.registry import kinds, load
+from cl_engine.kinds.validation import validate
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -34,6 +43,62 @@ def test_the_training_section_that_is_shown_is_valid():
     (block,) = blocks(ROOT / "docs" / "training.md", "yaml")
     training = parse(block, "training.md").tree["training"]
     cl_engine.Scenario.load({"data": "digits", "strategy": "finetune", "training": training})
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The files that docs/data.md names, with few samples each; the data folder is empty."""
+    monkeypatch.setenv("CL_ENGINE_DATA", str(tmp_path / "empty"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    x, y = np.random.default_rng(0).normal(size=(24, 3)).astype("f4"), np.arange(24) % 3
+    arrays = {"x": x, "y": y, "batch": np.arange(24) // 12}
+    np.savez(tmp_path / "drift.npz", **arrays)
+    for name in ("train", "test"):
+        save_file({"x": x, "y": y}, tmp_path / f"{name}.safetensors")
+    images(tmp_path, "my", 3)
+    part = np.where(np.arange(24) < 12, "train", "test")
+    table = pd.DataFrame({"resistance": x[:, 0], "slope": x[:, 1], "gas": y, "batch": arrays["batch"]})
+    table.to_csv(tmp_path / "sensors.csv", index=False)
+    with contextlib.suppress(ImportError):
+        table.assign(part=part, note="words").to_parquet(tmp_path / "sensors.parquet")
+    for name, array in (
+        ("images-idx3", np.zeros((8, 2, 2), np.uint8)),
+        ("labels-idx1", np.arange(8, dtype=np.uint8) % 2),
+    ):
+        head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+        for split in ("train", "t10k"):
+            (tmp_path / f"{split}-{name}-ubyte.gz").write_bytes(head + array.tobytes())
+    with tarfile.open(tmp_path / "strips.tar", "w") as tar:
+        for split, label in itertools.product(("train", "test"), range(10)):
+            strip = io.BytesIO()
+            Image.new("RGB", (32, 64)).save(strip, "webp")
+            info = tarfile.TarInfo(f"{split}/c{label}.webp")
+            info.size = len(strip.getvalue())
+            tar.addfile(info, io.BytesIO(strip.getvalue()))
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", blocks(ROOT / "docs" / "data.md", "yaml"))
+def test_the_data_sections_that_are_shown_are_valid(block, files):
+    tree = {"stream": "data-incremental", "strategy": "ncm", **parse(block, "data.md").tree}
+    (files / "a.yaml").write_text(json.dumps(tree))
+    kind = tree["data"] if isinstance(tree["data"], str) else tree["data"]["kind"]
+    if kind == "parquet":
+        pytest.importorskip("pyarrow", reason="needs the parquet extra")
+    if kind not in ("cifar100", "mnist", "torchvision", "hf"):
+        assert len(cl_engine.Scenario.load(files / "a.yaml").plan) > 1
+        return
+    options = {} if kind == tree["data"] else {k: v for k, v in tree["data"].items() if k != "kind"}
+    source = load("data", kind)
+    source(**validate(source, options, files))
+    if "download" not in options:
+        with pytest.raises(cl_engine.ConfigError, match=r"allowed|pip install"):
+            cl_engine.Scenario.load(files / "a.yaml")
+
+
+def test_the_page_on_data_has_every_kind():
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert {kind for kind in kinds("data") if f"`{kind}`" not in text} == set()
 
 
 def images(folder, name, classes):

@@ -27,7 +27,7 @@ from cl_engine.scenarios import MODIFIERS
 from cl_engine.scenarios.composition import canonical, compose
 from cl_engine.scenarios.every import every_stream
 from cl_engine.scenarios.plan import PlanError, StreamPlan
-from cl_engine.scenarios.transforms import apply
+from cl_engine.scenarios.transforms import apply, domain_of
 from cl_engine.strategies.strategy import Strategy
 from cl_engine.terms.training import Training
 from cl_engine.training.augmentation import augmentation_of
@@ -73,7 +73,7 @@ class Check:
         return {
             "name": self.name,
             "data": self._data(source),
-            "stream": canonical(stream, labels.train),
+            "stream": canonical(stream, labels.train, labels.train_domains),
             "strategy": self.keys["strategy"],
             "memory": self._memory(),
             "training": self._training(labels),
@@ -168,7 +168,7 @@ class Check:
         return found
 
     def _labels(self, source: DataSource) -> Labels:
-        with blaming(("data", "path") if "path" in self.keys["data"] else ("data",)):
+        with blaming(("data", "path") if self.keys["data"].get("path") else ("data",)):
             return source.labels()
 
     def _data(self, source: DataSource) -> dict[str, Any]:
@@ -189,11 +189,17 @@ class Check:
         own = {k: v for k, v in options_of(stream).items() if k not in common}
         modifiers = {name: stream[name] for name in MODIFIERS if stream[name] is not None}
         with blaming(("stream",)):
-            plan = compose(labels.train, family, own, modifiers, stream.get("seed", 0), stream["empty"])
+            seed, empty = stream.get("seed", 0), stream["empty"]
+            plan = compose(labels.train, family, own, modifiers, seed, empty, labels.train_domains)
         with blaming(("stream", "transform")):
             sample = torch.zeros(1, *labels.shape, dtype=sample_dtype(labels.shape))
             for transform in plan.transforms or ():
                 apply(transform, sample)
+                domain = domain_of(transform)
+                if domain is not None and (labels.test_domains is None or domain not in labels.test_domains):
+                    raise ValueError(
+                        f"this data has no test sample of domain {domain}; allowed: domains of its own"
+                    )
         return plan
 
     def _training(self, labels: Labels) -> Training:

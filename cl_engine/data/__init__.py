@@ -7,5 +7,15 @@ be planned, without loading a sample; ``source.load()`` gives the samples.
 KINDS = {
     "digits": "cl_engine.data.digits:Digits",
     "gaussian": "cl_engine.data.gaussian:Gaussian",
+    "cifar10": "cl_engine.data.cifar:Cifar10",
+    "cifar100": "cl_engine.data.cifar:Cifar100",
+    "mnist": "cl_engine.data.idx:Mnist",
+    "fashion-mnist": "cl_engine.data.idx:FashionMnist",
+    "idx": "cl_engine.data.idx:Idx",
+    "torchvision": "cl_engine.data.by_torchvision:Torchvision",
+    "hf": "cl_engine.data.hf:HuggingFace",
     "npz": "cl_engine.data.npz:Npz",
+    "features": "cl_engine.data.feature_files:Features",
+    "csv": "cl_engine.data.table_files:Csv",
+    "parquet": "cl_engine.data.table_files:Parquet",
 }

@@ -143,14 +143,18 @@ class Labels:
         train: int64 labels of the training samples ``[N]``; any values, not only ``0..C-1``.
         test: int64 labels of the test samples.
         shape: shape of one sample, ``(C, H, W)`` or ``(D,)``.
+        train_domains: int64 domain of each training sample ``[N]``, or None.
+        test_domains: int64 domain of each test sample, or None.
 
     Raises:
-        DataError: a label that only the training or only the test samples have.
+        DataError: a label or a domain that only the training or only the test samples have.
     """
 
     train: npt.NDArray[np.int64]
     test: npt.NDArray[np.int64]
     shape: tuple[int, ...]
+    train_domains: npt.NDArray[np.int64] | None = None
+    test_domains: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         unknown = np.setdiff1d(self.test, self.train)
@@ -163,6 +167,11 @@ class Labels:
             raise DataError(
                 f"label {missing[0]} has no test sample, so its accuracy is undefined; allowed: one or more"
             )
+        if self.train_domains is not None and self.test_domains is not None:
+            apart = np.setxor1d(self.train_domains, self.test_domains)
+            if len(apart):
+                where = "training" if apart[0] in self.train_domains else "test"
+                raise DataError(f"domain {apart[0]} has {where} samples only; allowed: some of both in each domain")
 
     @property
     def sample_bytes(self) -> int:
@@ -173,6 +182,9 @@ class Labels:
 @dataclass(frozen=True, eq=False)
 class DataSet:
     """Training and test samples, with the data's own label values.
+
+    Where the data has domains (sessions, sites, batches of a sensor), the column ``domain`` of both parts, int64
+    ``[N]``, says which one a sample comes from.
 
     Raises:
         DataError: shapes, types or labels that do not fit together.
@@ -190,23 +202,31 @@ class DataSet:
                 f"training samples are {_describe(self.train.x)}, test samples {_describe(self.test.x)}; "
                 "allowed: the same shape and type"
             )
+        if ("domain" in self.train.columns) != ("domain" in self.test.columns):
+            raise DataError("only training or only test samples have domains; allowed: both or none")
         self.labels()
 
     def labels(self) -> Labels:
         """Return what a stream is planned from."""
-        return Labels(self.train.y.numpy(), self.test.y.numpy(), tuple(self.train.x.shape[1:]))
+        domains = [part.columns["domain"].numpy() if "domain" in part.columns else None for part in self._parts]
+        return Labels(self.train.y.numpy(), self.test.y.numpy(), tuple(self.train.x.shape[1:]), *domains)
 
     def load(self) -> DataSet:
         """Return the data set itself: a :class:`DataSet` is its own source."""
         return self
 
     def identity(self) -> str:
-        """Return the SHA-256 over all samples and labels."""
+        """Return the SHA-256 over all samples, labels and domains."""
         digest = hashlib.sha256()
-        for tensor in (self.train.x, self.train.y, self.test.x, self.test.y):
+        domains = [part.columns["domain"] for part in self._parts if "domain" in part.columns]
+        for tensor in (self.train.x, self.train.y, self.test.x, self.test.y, *domains):
             digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(np.ascontiguousarray(tensor.numpy()).data)
         return digest.hexdigest()
+
+    @property
+    def _parts(self) -> tuple[Samples, Samples]:
+        return self.train, self.test
 
 
 def sample_dtype(shape: tuple[int, ...]) -> torch.dtype:
@@ -247,6 +267,9 @@ def check_samples(name: str, samples: Samples) -> None:
         raise DataError(f"{name}: y is {_describe(y)} beside {len(x)} samples; allowed: int64 [N]")
     if x.numel() == 0:
         raise DataError(f"{name}: x is {_describe(x)}; allowed: at least one sample of at least one value")
+    domain = samples.columns.get("domain")
+    if domain is not None and (domain.dtype != torch.int64 or domain.shape != y.shape):
+        raise DataError(f"{name}: domain is {_describe(domain)} beside {len(x)} samples; allowed: int64 [N]")
     if features and not all(map(math.isfinite, x.aminmax())):  # NaN where any is; nothing of the size of x is made
         raise DataError(f"{name}: x holds NaN or infinite features; allowed: finite numbers")
 

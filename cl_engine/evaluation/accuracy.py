@@ -14,7 +14,7 @@ from torch import Tensor
 from cl_engine.data.samples import Samples
 from cl_engine.evaluation.evaluator import Predict
 from cl_engine.metrics import all_metrics, class_metrics
-from cl_engine.scenarios.transforms import apply
+from cl_engine.scenarios.transforms import apply, domain_of
 
 Counted = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
@@ -35,10 +35,11 @@ class Accuracy:
     """The test samples of a stream, and the groups that accuracy is told apart by.
 
     A stream with transforms has one group per experience: all exposed test samples under that experience's
-    transform.  Any other stream has one group per experience too: the classes it exposed first.
+    transform, or those of that experience's domain.  Any other stream has one group per experience too: the classes
+    it exposed first.
 
     Args:
-        test: test samples with class ids.
+        test: test samples with class ids, and the column ``domain`` where experiences are domains of the data.
         groups: the class ids that each experience exposed first.
         transforms: one per experience, or None.
         masked: whether a prediction is restricted to the classes of the sample's own group (task-incremental).
@@ -102,7 +103,7 @@ class Accuracy:
         if self.transforms is None:
             return [self._counts(predict, test, exposed, hidden)]
         seen = self.transforms[: experience + 1]
-        return [self._counts(predict, Samples(apply(t, test.x), test.y), exposed, hidden) for t in seen]
+        return [self._counts(predict, _under(t, test), exposed, hidden) for t in seen]
 
     def _counts(self, predict: Predict, test: Samples, exposed: int, hidden: Tensor | None) -> Counts:
         correct = torch.zeros(self.classes, dtype=torch.int64, device=self.device)
@@ -131,6 +132,14 @@ class Accuracy:
             np.bincount(self.numbers, weights, len(self.groups)) for weights in (correct[0], tested[0])
         )
         return _ratios(parts, wholes)  # sums of counts, exact in float64
+
+
+def _under(transform: Mapping[str, Any], test: Samples) -> Samples:
+    """Return the test samples of a domain, or all of them transformed."""
+    domain = domain_of(transform)
+    if domain is not None:
+        return test[test.columns["domain"] == domain]
+    return Samples(apply(transform, test.x), test.y)
 
 
 def _recalls(line: Mapping[str, Any]) -> list[float | None]:

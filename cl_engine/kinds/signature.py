@@ -29,8 +29,12 @@ class Alias(NamedTuple):
     name: str
 
 
-class ExistingFile:
-    """Annotation of an option that is the path of a file, relative to the scenario file (or else to here)."""
+class Located:
+    """Annotation of an option that is a path, relative to the scenario file (or else to here), or null."""
+
+
+class ExistingFile(Located):
+    """Annotation of an option that is the path of a file that exists, or null."""
 
 
 @functools.cache

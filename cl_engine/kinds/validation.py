@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from cl_engine.kinds.problems import Problem, Problems, Where, did_you_mean, shown
 from cl_engine.kinds.registry import check, kinds, load, shared, spelled
 from cl_engine.kinds.schema import allowed_here
-from cl_engine.kinds.signature import ExistingFile, Part, Section, aliases, options_model
+from cl_engine.kinds.signature import ExistingFile, Located, Part, Section, aliases, options_model
 
 
 def resolve(package: str, value: object, folder: Path | None = None) -> dict[str, Any]:
@@ -87,12 +87,13 @@ def _validated(model: type[BaseModel], options: Mapping[str, Any], folder: Path 
                 for p in nested.problems:
                     where = (name, *p.where)
                     problems[where] = Problem(where, p.what, p.at_key)
-        if any(isinstance(m, ExistingFile) for m in info.metadata) and name in values:
+        located = next((m for m in info.metadata if isinstance(m, Located)), None)
+        if located and values.get(name) is not None:
             path = (folder or Path()) / Path(values[name]).expanduser()
-            if not path.is_file() and Path(values[name]).is_file():
+            if not path.exists() and Path(values[name]).exists():
                 path = Path(values[name])  # as typed on the command line
             values[name] = str(path.resolve())
-            if not path.is_file():
+            if isinstance(located, ExistingFile) and not path.is_file():
                 problems[(name,)] = Problem((name,), f"there is no file {str(path)!r}; allowed: a file that exists")
     if problems:
         raise Problems(problems.values())

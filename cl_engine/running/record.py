@@ -18,6 +18,7 @@ from cl_engine.evaluation.evaluator import Evaluator
 from cl_engine.memory.ledger import Entry, Policy, counted_bytes, held_bytes, policy_name
 from cl_engine.metrics import average_accuracy
 from cl_engine.reports.result import AccuracyRecord, MemoryRecord, read_result
+from cl_engine.scenarios.transforms import domain_of
 from cl_engine.terms.terms import Terms
 
 if TYPE_CHECKING:
@@ -142,9 +143,7 @@ def result_of(
             "fingerprint": scenario.plan.fingerprint,
             "experiences": [{k: line[k] for k in ("samples", "classes", "new_classes")} for line in lines],
             "dropped_samples": scenario.plan.dropped,
-            "groups": "classes by the experience that first exposed them"
-            if scenario.plan.transforms is None
-            else "all classes, by the transform of an experience",
+            "groups": _groups(scenario.plan.transforms),
             "notes": list(scenario.plan.notes),
         },
         **{key: value for evaluator in evaluators for key, value in evaluator.summary(lines).items()},
@@ -176,6 +175,13 @@ def result_of(
         },
         "seconds": {key: sum(line["seconds"][key] for line in lines) for key in ("learn", "predict", "total")},
     }
+
+
+def _groups(transforms: Sequence[Mapping[str, Any]] | None) -> str:
+    if transforms is None:
+        return "classes by the experience that first exposed them"
+    own = domain_of(transforms[0]) is not None
+    return f"all classes, by the {'domain' if own else 'transform'} of an experience"
 
 
 def _never_held(policy: Policy, lines: Sequence[dict[str, Any]]) -> list[str]:

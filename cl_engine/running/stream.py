@@ -42,7 +42,8 @@ class Stream:
         # Test sets come sorted by label; in an order of our own no neighbour tells what a sample is.
         shuffled = torch.from_numpy(numpy_generator(0, "test order").permutation(len(data.test)))
         test_y = torch.from_numpy(class_ids(data.test.y.numpy(), self.order))
-        test = Samples(rows_at(data.test.x, shuffled), test_y[shuffled])
+        columns = {name: rows_at(column, shuffled) for name, column in data.test.columns.items()}
+        test = Samples(rows_at(data.test.x, shuffled), test_y[shuffled], columns)
         groups = [exposure.new_classes for exposure in terms.exposures]
         transforms, masked = self.plan.transforms, self.plan.task_identity
         micro_batch = scenario.stream["micro_batch"] if terms.online else None

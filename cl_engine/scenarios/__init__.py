@@ -1,6 +1,7 @@
 """Stream families: pure functions from a label array to a :class:`~cl_engine.scenarios.plan.StreamPlan`.
 
 Each kind below is a function ``family(targets, *, options..., seed)``; its keyword arguments are its options.
+One that is ``family(targets, domains, *, ...)`` is handed the domains of the data too, or None.
 A modifier changes the stream of any family and is declared the same way; they apply in the order given here,
 ``imbalance`` before the family and the rest after it (:mod:`cl_engine.scenarios.composition`).
 """
@@ -24,6 +25,7 @@ KINDS = {
 CANONICAL = {  # of kinds whose options have several spellings: the function that returns the one
     "class-incremental": "cl_engine.scenarios.families.class_incremental:canonical",
     "task-incremental": "cl_engine.scenarios.families.class_incremental:canonical",
+    "domain-incremental": "cl_engine.scenarios.families.domain_incremental:canonical",
     "few-shot": "cl_engine.scenarios.families.few_shot:canonical",
 }
 MODIFIERS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -27,13 +28,15 @@ def compose(
     modifiers: Mapping[str, Mapping[str, Any]],
     seed: int,
     empty: Empty | None = None,
+    domains: Int64 | None = None,
 ) -> StreamPlan:
     """Return the stream of ``family`` under ``modifiers``, each a name and its options.
 
     Whatever their order in the mapping, they apply as ``MODIFIERS`` lists them: ``imbalance`` chooses the samples
     that the family sees; then ``drift``, ``sizes``, ``label_noise`` change its plan.  ``seed`` holds for the family
     and for every modifier whose options name no seed of their own.  Indices, digest and number of samples always
-    refer to all of ``targets`` ``[N]``.
+    refer to all of ``targets`` ``[N]``.  A family whose second positional parameter is ``domains`` is handed those
+    of the samples ``[N]``, or None.
 
     ``empty`` says what happens to experiences without samples: ``keep``, ``drop``, or ``forbid``, which draws the
     stream anew until there is none.  Default: ``keep`` for a published variant, else ``forbid``.
@@ -49,13 +52,13 @@ def compose(
     if "seed" in inspect.signature(family).parameters:
         options = {"seed": seed, **options}
     policy = empty or ("keep" if options.get("variant") == "published" else "forbid")
-    plan = _once(targets, family, options, modifiers, seed)
+    plan = _once(targets, domains, family, options, modifiers, seed)
     first = plan
     for draw in range(REDRAWS):
         if policy != "forbid" or "seed" not in options or (plan.sizes > 0).all():
             break
         anew = int.from_bytes(derive(options["seed"], f"redraw/{draw}")[:4], "little")
-        plan = _once(targets, family, {**options, "seed": anew}, modifiers, seed)
+        plan = _once(targets, domains, family, {**options, "seed": anew}, modifiers, seed)
         note = f"drawn anew {draw + 1} times until no experience was empty"
         plan = dataclasses.replace(plan, notes=(*plan.notes, note))
         if plan.fingerprint == first.fingerprint:  # the seed does not matter
@@ -63,18 +66,21 @@ def compose(
     return without_empty(plan, policy)
 
 
-def canonical(stream: Mapping[str, Any], targets: Int64) -> dict[str, Any]:
+def canonical(stream: Mapping[str, Any], targets: Int64, domains: Int64 | None = None) -> dict[str, Any]:
     """Return a stream's kind and options in the one spelling of what they mean for ``targets`` ``[N]``.
+
+    ``domains`` are those of the samples ``[N]``, or None.
 
     Raises:
         OptionError: what the family raises.
     """
     kind = stream["kind"]
-    return dict(_load(CANONICAL[kind])(targets, stream) if kind in CANONICAL else stream)
+    return dict(_for(_load(CANONICAL[kind]), targets, domains)(stream) if kind in CANONICAL else stream)
 
 
 def _once(
     targets: Int64,
+    domains: Int64 | None,
     family: Callable[..., StreamPlan],
     options: Mapping[str, Any],
     modifiers: Mapping[str, Mapping[str, Any]],
@@ -83,9 +89,10 @@ def _once(
     if "imbalance" in modifiers:
         with _options_of("imbalance"):
             kept = _load(MODIFIERS["imbalance"])(targets, **{"seed": seed, **modifiers["imbalance"]})
-        plan = _widened(family(targets[kept], **options), targets, kept)
+        kept_domains = None if domains is None else domains[kept]
+        plan = _widened(_for(family, targets[kept], kept_domains)(**options), targets, kept)
     else:
-        plan = family(targets, **options)
+        plan = _for(family, targets, domains)(**options)
     if not isinstance(plan, StreamPlan):
         raise OptionError("kind", f"{family.__name__} makes no StreamPlan")
     for name in ("drift", "sizes", "label_noise"):
@@ -93,6 +100,14 @@ def _once(
             with _options_of(name):
                 plan = _load(MODIFIERS[name])(targets, plan, **{"seed": seed, **modifiers[name]})
     return plan
+
+
+def _for(function: Callable[..., Any], targets: Int64, domains: Int64 | None) -> Callable[..., Any]:
+    """Hand a function the labels, and the domains where it asks for them by a second positional parameter."""
+    asked = inspect.signature(function).parameters.get("domains")
+    if asked is not None and asked.kind is asked.POSITIONAL_OR_KEYWORD:
+        return functools.partial(function, targets, domains)
+    return functools.partial(function, targets)
 
 
 def _widened(plan: StreamPlan, targets: Int64, kept: Int64) -> StreamPlan:

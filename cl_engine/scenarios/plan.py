@@ -35,7 +35,8 @@ class StreamPlan:
         targets_sha256: digest of their labels.
         repeats: whether the family may deliver a sample in more than one experience.
         labels: int64 ``[S]`` labels delivered instead of the true ones (label noise), or None.
-        transforms: one plain-data description per experience of what happens to its images, or None.
+        transforms: one plain-data description per experience of what happens to its images, or of the domain that
+            they come from (:mod:`cl_engine.scenarios.transforms`), or None.
         boundaries: whether strategies are told where an experience ends.
         task_identity: whether prediction is restricted to the classes of the sample's own experience.
         notes: what a reader must know, such as what was dropped and why; never silent.

@@ -1,4 +1,4 @@
-"""Carry out the transforms that a plan describes."""
+"""Carry out the transforms that a plan describes; a domain of the data's own is described among them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def apply(transform: Mapping[str, Any], images: Tensor) -> Tensor:
     """Return ``images`` transformed, with the same shape, dtype and device.
 
     Args:
-        transform: ``{"kind": "identity"}``, ``{"kind": "permutation", "seed": int}`` or
-            ``{"kind": "rotation", "degrees": float}``, counter-clockwise.
+        transform: ``{"kind": "identity"}``, ``{"kind": "permutation", "seed": int}``,
+            ``{"kind": "rotation", "degrees": float}``, counter-clockwise, or ``{"kind": "domain", "domain": int}``,
+            images of that domain of the data as they are.
         images: images ``[N, C, H, W]``, whose channels share one permutation of the pixel positions, or
             features ``[N, D]``, whose columns are permuted.
 
@@ -28,7 +29,7 @@ def apply(transform: Mapping[str, Any], images: Tensor) -> Tensor:
         ValueError: an unknown kind, or a rotation of feature vectors.
     """
     kind = transform["kind"]
-    if kind == "identity":
+    if kind in ("identity", "domain"):
         return images
     if kind == "permutation":
         return _permuted(images, int(transform["seed"]))
@@ -38,7 +39,12 @@ def apply(transform: Mapping[str, Any], images: Tensor) -> Tensor:
         return torch.cat(
             [_rotated(part, float(transform["degrees"])) for part in torch.split(images, IMAGES_AT_ONCE)]
         )
-    raise ValueError(f"unknown transform {kind!r}; known: identity, permutation, rotation")
+    raise ValueError(f"unknown transform {kind!r}; known: identity, permutation, rotation, domain")
+
+
+def domain_of(transform: Mapping[str, Any]) -> int | None:
+    """Return the domain of the data that a plan's transform stands for, or None for one that is carried out."""
+    return int(transform["domain"]) if transform["kind"] == "domain" else None
 
 
 def _permuted(images: Tensor, seed: int) -> Tensor:

@@ -150,7 +150,7 @@ def test_python_data_is_checked_too():
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("images", [False, True])
 def test_a_large_array_that_is_mapped_is_the_one_that_was_saved(tmp_path, monkeypatch, images, order):
-    monkeypatch.setattr("cl_engine.data.npz.MAPPED", 0)
+    monkeypatch.setattr("cl_engine.data.arrays.MAPPED", 0)
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8) if images else rng.normal(size=(6, 5)).astype("f4")
     x, y = np.asarray(x, order=order), np.array([0, 1] * 3)
@@ -165,7 +165,7 @@ def test_a_large_array_that_is_mapped_is_the_one_that_was_saved(tmp_path, monkey
 
 
 def test_damage_within_a_mapped_array_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr("cl_engine.data.npz.MAPPED", 0)
+    monkeypatch.setattr("cl_engine.data.arrays.MAPPED", 0)
     x, y, path = np.full((4, 3), 7.0, "f4"), np.array([0, 1] * 2), tmp_path / "a.npz"
     np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
     text = path.read_bytes()

@@ -57,13 +57,13 @@ def overrides(name, folder):
     data = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["data"]
     if data == "digits":
         return []
-    path = folder / data["path"]
+    path = folder / data.get("path", f"{data['kind']}.npz")
     if not path.exists():
         classes, n, channels = LAYOUTS[path.stem]
         test = np.arange(2 * classes) % classes
         images = np.zeros((n, 4, 4, channels), np.uint8)
         np.savez(path, x_train=images, y_train=np.arange(n) % classes, x_test=images[: len(test)], y_test=test)
-    return [f"data.path={path}"]
+    return [f"data={{kind: npz, path: {path}}}"]
 
 
 def fingerprints(folder):
@@ -113,7 +113,14 @@ def test_a_description_says_what_the_scenario_really_delivers(name, tmp_path):
     if written["data"] == "digits":
         assert text.startswith(f"Digits, {'x'.join(map(str, scenario.labels.shape[1:]))} images: ")
     else:
-        assert ", from your .npz file" in text
+        assert (", from your .npz file" if written["data"]["kind"] == "npz" else " (to be downloaded): ") in text
+
+
+@pytest.mark.parametrize("name", [n for n in shipped() if n.startswith(("cifar100", "mnist"))])
+def test_a_scenario_without_its_data_says_what_to_download(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("CL_ENGINE_DATA", str(tmp_path))
+    with pytest.raises(cl_engine.ConfigError, match=r"allowed: download https://.*`download: true`"):
+        cl_engine.Scenario.load(find(name))
 
 
 def test_every_standard_scenario_has_a_description_and_a_twin():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cl_engine.kinds.problems import OptionError
 from cl_engine.scenarios.plan import StreamPlan
+from cl_engine.scenarios.transforms import domain_of
 
 
 def require_movable(plan: StreamPlan, option: str) -> None:
@@ -18,3 +19,6 @@ def require_movable(plan: StreamPlan, option: str) -> None:
     if plan.task_identity:
         what = "the stream tells tasks apart at prediction time, and a class that moves would belong to several"
         raise OptionError(option, f"{what}; choose a stream without task identity")
+    if plan.transforms is not None and domain_of(plan.transforms[0]) is not None:
+        what = "the experiences are domains of the data, and a sample that moves would be taken for another domain"
+        raise OptionError(option, f"{what}; choose a stream without domains of the data")
