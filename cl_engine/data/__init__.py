@@ -6,6 +6,7 @@ be planned, without loading a sample; ``source.load()`` gives the samples.
 
 KINDS = {
     "digits": "cl_engine.data.digits:Digits",
+    "folder": "cl_engine.data.folder:Folder",
     "gaussian": "cl_engine.data.gaussian:Gaussian",
     "npz": "cl_engine.data.npz:Npz",
 }

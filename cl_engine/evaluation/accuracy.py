@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,12 +103,12 @@ class Accuracy:
         if self.transforms is None:
             return [self._counts(predict, test, exposed, hidden)]
         seen = self.transforms[: experience + 1]
-        return [self._counts(predict, Samples(apply(t, test.x), test.y), exposed, hidden) for t in seen]
+        return [self._counts(predict, test.changed(partial(apply, t)), exposed, hidden) for t in seen]
 
     def _counts(self, predict: Predict, test: Samples, exposed: int, hidden: Tensor | None) -> Counts:
         correct = torch.zeros(self.classes, dtype=torch.int64, device=self.device)
         start = 0
-        for scores in predict(test.x):
+        for scores in predict(test.inputs):
             y = test.y[start : start + len(scores)].to(self.device)
             start += len(scores)
             scores = scores.to(self.device)[:, :exposed]

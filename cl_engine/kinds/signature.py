@@ -29,8 +29,14 @@ class Alias(NamedTuple):
     name: str
 
 
-class ExistingFile:
-    """Annotation of an option that is the path of a file, relative to the scenario file (or else to here)."""
+class ExistingFile(NamedTuple):
+    """Annotation of an option that is the path of a file, relative to the scenario file (or else to here).
+
+    Attributes:
+        or_folder: whether it may be a folder.
+    """
+
+    or_folder: bool = False
 
 
 @functools.cache

@@ -87,13 +87,18 @@ def _validated(model: type[BaseModel], options: Mapping[str, Any], folder: Path 
                 for p in nested.problems:
                     where = (name, *p.where)
                     problems[where] = Problem(where, p.what, p.at_key)
-        if any(isinstance(m, ExistingFile) for m in info.metadata) and name in values:
+        existing = next((m for m in info.metadata if isinstance(m, ExistingFile)), None)
+        if existing and name in values:
+            is_there = Path.exists if existing.or_folder else Path.is_file
             path = (folder or Path()) / Path(values[name]).expanduser()
-            if not path.is_file() and Path(values[name]).is_file():
+            if not is_there(path) and is_there(Path(values[name])):
                 path = Path(values[name])  # as typed on the command line
             values[name] = str(path.resolve())
-            if not path.is_file():
-                problems[(name,)] = Problem((name,), f"there is no file {str(path)!r}; allowed: a file that exists")
+            if not is_there(path):
+                what = "file or folder" if existing.or_folder else "file"
+                problems[(name,)] = Problem(
+                    (name,), f"there is no {what} {str(path)!r}; allowed: a {what} that exists"
+                )
     if problems:
         raise Problems(problems.values())
     return values
