@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import tarfile
@@ -84,12 +85,16 @@ class Tar(Members):
     def __iter__(self) -> Iterator[Member]:
         """Yield files and folders."""
         self.file.seek(0)
-        for info in _infos(tarfile.TarFile(fileobj=self.file)):
+        for info in _infos(self._open()):
             name = _name(info)
             if not _is_hidden(name):
                 if info.isfile():
                     self.places[name] = info.offset_data, info.size
                 yield _member(name, info)
+
+    def _open(self) -> tarfile.TarFile:
+        with _told():
+            return tarfile.TarFile(fileobj=self.file)
 
     def read(self, name: bytes) -> bytes:
         """Return a file's bytes."""
@@ -127,12 +132,15 @@ class PackedTar(Members):
             for info in _infos(tar):
                 name = _name(info)
                 if not _is_hidden(name) and _member(name, info).problem is None and info.isfile():
-                    member = tar.extractfile(info)
-                    assert member is not None
-                    yield name, member.read()
+                    with _told():
+                        member = tar.extractfile(info)
+                        assert member is not None
+                        data = member.read()
+                    yield name, data
 
     def _open(self) -> tarfile.TarFile:
-        return tarfile.open(fileobj=cast("IO[bytes]", _Limited(self.path)), mode="r|")
+        with _told():
+            return tarfile.open(fileobj=cast("IO[bytes]", _Limited(self.path)), mode="r|")
 
 
 class _Limited:
@@ -159,13 +167,23 @@ class _Limited:
 
 
 def _infos(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    try:
-        for info in tar:
+    while True:
+        with _told():
+            info = tar.next()
             tar.members.clear()  # type: ignore[attr-defined]  # the archive's own list of all that was passed
-            yield info
+        if info is None:
+            return
+        yield info
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turn what tarfile and gzip raise for a damaged archive, of many kinds, into one line."""
+    try:
+        yield
     except DataError:
         raise
-    except Exception as error:  # tarfile and gzip raise many kinds for a damaged archive
+    except Exception as error:
         raise DataError(f"the archive is damaged: {one_line(error)}; {ALLOWED}") from None
 
 
@@ -185,7 +203,8 @@ def _member(name: bytes, info: tarfile.TarInfo) -> Member:
 
 def _is_hidden(name: bytes) -> bool:
     parts = name.split(b"/")
-    return any(part.startswith(b".") and part not in (b".", b"..") for part in parts) or parts[0] == b"__MACOSX"
+    hidden = any(part.startswith(b".") and part not in (b".", b"..") for part in parts)
+    return hidden or name == b"./" or parts[0] == b"__MACOSX"
 
 
 def _leads_outside(name: bytes) -> str | None:

@@ -17,7 +17,7 @@ from cl_engine.data.made import DIGESTS, PIXELS, damaged
 from cl_engine.data.pictures import PictureError
 from cl_engine.data.stored import Index, Picked, Rows
 
-MOST_MAPPED = 1 << 27  # bytes of the file that count as this process's own before the system may take them back
+MOST_MAPPED = 1 << 26  # bytes of the file that count as this process's own before the system may take them back
 
 Digests = npt.NDArray[np.uint8]
 
