@@ -181,11 +181,10 @@ class Folder:
             if (made := finished(folder)) is not None:
                 break
             reading.close()  # it was cleared in between
-        self._reading = reading  # for as long as its rows may be read
         digests = digests_of(folder, rows)
         if self.cache == "encoded":
-            return _Decoded(made, digests, Streamed(self._pictures, digests))
-        return _Decoded(made, digests, Mapped(folder, rows, self._pictures.shape))
+            return _Decoded(made, digests, Streamed(self._pictures, digests, reading))
+        return _Decoded(made, digests, Mapped(folder, rows, self._pictures.shape, reading))
 
     def _key(self) -> str:
         parts = (DECODER, PIL.__version__, self.cache, *self.form, self._pictures.shape, self._listing.digest)

@@ -12,11 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cl_engine.data.cache import Reading
 from cl_engine.data.decoding import Pictures, threads
 from cl_engine.data.made import DIGESTS, PIXELS, damaged
 from cl_engine.data.pictures import PictureError
 from cl_engine.data.stored import Index, Picked, Rows
 
+TOGETHER = 8  # pictures that a thread takes at a time
 MOST_MAPPED = 1 << 26  # bytes of the file that count as this process's own before the system may take them back
 
 Digests = npt.NDArray[np.uint8]
@@ -27,14 +29,20 @@ class Mapped(Rows):
 
     The file is mapped, so the system keeps what fits into memory, and gives it to every process that reads it.
 
+    Args:
+        folder: where the file is.
+        rows: how many.
+        shape: of one.
+        reading: keeps the folder from being cleared for as long as there is something to read.
+
     Raises:
         CacheError: the file is not as long as it was.
     """
 
     dtype = torch.uint8
 
-    def __init__(self, folder: Path, rows: int, shape: tuple[int, int, int]) -> None:
-        self.folder, self.shape = folder, (rows, *shape)
+    def __init__(self, folder: Path, rows: int, shape: tuple[int, int, int], reading: Reading) -> None:
+        self.folder, self.shape, self._reading = folder, (rows, *shape), reading
         with open(folder / PIXELS, "rb") as file:
             try:
                 self._map = mmap.mmap(file.fileno(), int(np.prod(self.shape)), access=mmap.ACCESS_READ)
@@ -63,21 +71,26 @@ class Mapped(Rows):
 class Streamed(Rows):
     """Pictures that are decoded by several threads whenever they are read, and must be what they were before.
 
+    Args:
+        pictures: what is decoded.
+        digests: of all rows.
+        reading: keeps the folder of the digests from being cleared for as long as there is something to read.
+
     Raises:
         DataError: a file is not there any more, or has changed.
     """
 
     dtype = torch.uint8
 
-    def __init__(self, pictures: Pictures, digests: Digests) -> None:
-        self.pictures, self._digests = pictures, digests
+    def __init__(self, pictures: Pictures, digests: Digests, reading: Reading) -> None:
+        self.pictures, self._digests, self._reading = pictures, digests, reading
         self.shape = (len(pictures.listing.names), *pictures.shape)
         self._pool = ThreadPoolExecutor(threads(), "cl-engine-decode")
 
     def read(self, index: Index) -> Tensor:
         """Return the rows at ``index``."""
         found = np.empty((len(index), *self.shape[1:]), dtype=np.uint8)
-        parts = np.array_split(np.arange(len(index)), min(threads(), max(len(index), 1)))
+        parts = [np.arange(start, min(start + TOGETHER, len(index))) for start in range(0, len(index), TOGETHER)]
         for _ in self._pool.map(lambda places: self._decode(found, index, places), parts):
             pass
         return torch.from_numpy(found)

@@ -199,7 +199,7 @@ class StoredSamples(Samples):
         if self._is_read:
             yield from super().batches(size, generator)
             return
-        with ThreadPoolExecutor(1) as reader:
+        with ThreadPoolExecutor(AHEAD) as reader:
             waiting: list[Future[Samples]] = []
             for batch in super().batches(size, generator):
                 waiting.append(reader.submit(batch.clone))

@@ -32,6 +32,11 @@ def tarred(folder, to, mode):
     return to
 
 
+def planned_and_loaded(path):
+    source = Folder(path=str(path))
+    return source.labels(), source.load()
+
+
 def x(samples):
     return samples.clone().x.numpy()
 
@@ -132,8 +137,7 @@ def test_a_bad_file_stops_with_its_name_on_one_line_or_is_left_out_with_a_note(p
         Image.fromarray(array(i)).save(pets / "zebra" / f"{i}.png")
     (pets / "zebra" / f"a{name}").write_bytes(BAD[name])
     with pytest.raises(DataError) as caught:
-        source = Folder(path=str(pets))
-        source.labels(), source.load()
+        planned_and_loaded(pets)
     assert "\n" not in str(caught.value)
     assert f"zebra/a{name}".replace("\n", "\\n") in str(caught.value)
     source = Folder(path=str(pets), on_error="skip")
@@ -173,9 +177,7 @@ def test_links_are_followed_within_the_folder_only(pets, tmp_path):
         Folder(path=str(pets)).labels()
     source = Folder(path=str(pets), on_error="skip")
     assert len(source.labels().train) == 25
-    assert source.notes == (
-        "3 files that are no pictures were left out: cat/out.png, dog/loop, eel/pipe.png",
-    )
+    assert source.notes == ("3 files that are no pictures were left out: cat/out.png, dog/loop, eel/pipe.png",)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,9 @@ def hostile_tar(path, pets, mode="w"):
 
 
 @pytest.mark.parametrize("make", [hostile_zip, hostile_tar, lambda p, pets: hostile_tar(p, pets, "w:gz")])
-def test_names_and_links_that_lead_out_of_an_archive_are_refused_and_nothing_is_written(pets, tmp_path, make, cache):
+def test_names_and_links_that_lead_out_of_an_archive_are_refused_and_nothing_is_written(
+    pets, tmp_path, make, cache
+):
     path = make(tmp_path / "hostile", pets)
     there = {str(file) for file in tmp_path.rglob("*")}
     with pytest.raises(DataError, match=r"leads out of the folder|is a link|no regular file"):
@@ -258,8 +262,7 @@ def test_a_cut_off_archive_is_told_on_one_line(pets, tmp_path, kind, cut):
     zipped(pets, whole) if kind == "zip" else tarred(pets, whole, "w:gz" if kind == "tar.gz" else "w")
     (tmp_path / f"cut.{kind}").write_bytes(whole.read_bytes()[:cut])
     with pytest.raises(DataError) as caught:
-        source = Folder(path=str(tmp_path / f"cut.{kind}"))
-        source.labels(), source.load()
+        planned_and_loaded(tmp_path / f"cut.{kind}")
     assert "\n" not in str(caught.value)
 
 
