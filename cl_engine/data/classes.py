@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import collections
 import hashlib
 from array import array
 from collections.abc import Iterator, Sequence
@@ -16,6 +18,7 @@ from cl_engine.data.samples import DataError
 from cl_engine.randomness import numpy_generator
 
 TRAIN, TESTS = b"train", (b"test", b"val")
+ENDINGS, LONGEST = tuple(suffix.encode() for suffix in SUFFIXES), max(map(len, SUFFIXES))
 LAYOUTS = "allowed: one folder for each class, or such folders in train/ and in test/ (or val/)"
 
 
@@ -68,44 +71,35 @@ def listing(members: Members, test_share: float, split_seed: int) -> Listing:
     """
     found = _Found(members)
     if found.splits:
-        train, test = (found.below(split) for split in found.splits)
-        names = [*train.names, *test.names]
-        classes = sorted({*train.classes, *test.classes})
-        for part, split in zip((train, test), found.splits, strict=True):
-            _check_each(classes, part.classes, f" in {shown(split)}/")
-        labels = [*_labels(train, classes), *_labels(test, classes)]
-        training = len(train.names)
+        parts = [found.below(split) for split in found.splits]
+        classes = sorted({name for part in parts for name in part})
+        for part, split in zip(parts, found.splits, strict=True):
+            _check_each(classes, part, f" in {shown(split)}/")
+        (names, labels), (test_names, test_labels) = (_joined(part, classes) for part in parts)
+        training = len(names)
+        names, labels = names + test_names, np.concatenate([labels, test_labels])
     else:
         every = found.below(b"")
-        classes = sorted(every.folders | set(every.classes))
-        _check_each(classes, every.classes, "")
-        of = np.array(_labels(every, classes), dtype=np.int64)
-        test_rows = _drawn(of, classes, test_share, split_seed)
-        order = np.concatenate([np.flatnonzero(~test_rows), np.flatnonzero(test_rows)])
-        names, labels = [every.names[i] for i in order.tolist()], of[order].tolist()
-        training = int((~test_rows).sum())
+        classes = sorted(every)
+        _check_each(classes, every, "")
+        names, labels = _joined(every, classes)
+        test = _drawn(labels, classes, test_share, split_seed)
+        order = np.concatenate([np.flatnonzero(~test), np.flatnonzero(test)])
+        names, labels = [names[i] for i in order.tolist()], labels[order]
+        training = int((~test).sum())
     if not classes:
         what = f" ({shown(found.problems[0][0])} {found.problems[0][1]})" if found.problems else ""
         raise DataError(f"holds no class folder with pictures{what}; {LAYOUTS}")
     digest = hashlib.sha256(f"{training} {test_share} {split_seed}\n".encode())
     digest.update(found.digest.encode())
-    packed = Names(names)
     return Listing(
-        packed,
-        np.array(labels, dtype=np.int64),
+        Names(names),
+        labels,
         training,
         tuple(map(shown, classes)),
         tuple(found.problems),
         digest.hexdigest(),
     )
-
-
-class _Part(NamedTuple):
-    """Files below a folder: sorted names, the class of each, and all class folders."""
-
-    names: list[bytes]
-    classes: list[bytes]
-    folders: set[bytes]
 
 
 class _Found:
@@ -131,32 +125,36 @@ class _Found:
         self._check_once()
         for name in self.files if not self.folders else ():  # an archive need not name its folders
             self.folders.update(_parents(name))
-        digest = hashlib.sha256()
-        for i in order:
-            digest.update(b"%d %d %d\n%s\n" % (len(files[i]), sizes[i], stamps[i], files[i]))
+        digest = hashlib.sha256(b"\0".join(self.files))  # no name of a file holds a zero byte
+        for numbers in (sizes, stamps):
+            digest.update(np.array(numbers, dtype="<i8")[order].data)
         self.digest = digest.hexdigest()
         self.problems.sort()
         self.root = self._root()
         self.splits = self._splits()
 
-    def below(self, folder: bytes) -> _Part:
-        """Return what stands in class folders below ``folder`` of the root."""
+    def below(self, folder: bytes) -> dict[bytes, list[bytes]]:
+        """Return the sorted names in each class folder below ``folder`` of the root, also where there are none."""
         start = self.root + (folder + b"/" if folder else b"")
-        names, classes = [], []
-        for name in self.files:
-            if not name.startswith(start):
-                continue
-            below, _, rest = name[len(start) :].partition(b"/")
-            if rest:
-                names.append(name)
-                classes.append(below)
-            else:
+        found = collections.defaultdict[bytes, list[bytes]](list)
+        for name in self._beginning(self.files, start):
+            end = name.find(b"/", len(start))
+            if end < 0:
                 self.problems.append((name, "stands in no class folder"))
-        order = sorted(range(len(names)), key=lambda i: (classes[i], names[i]))
-        folders = {
-            f[len(start) :].partition(b"/")[0] for f in self.folders if f.startswith(start) and len(f) > len(start)
-        }
-        return _Part([names[i] for i in order], [classes[i] for i in order], folders)
+            else:
+                found[name[len(start) : end]].append(name)
+        for name in self._beginning(sorted(self.folders), start):
+            if name != start:
+                found[name[len(start) :].partition(b"/")[0]].extend(())
+        return dict(found)
+
+    @staticmethod
+    def _beginning(names: list[bytes], start: bytes) -> list[bytes]:
+        """Return those of sorted names that begin so; ``start`` ends with a slash, or is empty."""
+        if not start:
+            return names
+        after = start[:-1] + bytes([ord("/") + 1])
+        return names[bisect.bisect_left(names, start) : bisect.bisect_left(names, after)]
 
     def _root(self) -> bytes:
         """Go down while there is only one folder and nothing but folders in it."""
@@ -191,13 +189,9 @@ class _Found:
 def _problem(member: Member) -> str | None:
     if member.problem or member.name.endswith(b"/"):
         return member.problem
-    suffix = member.name.rpartition(b"/")[2].rpartition(b".")[2].lower()
-    if b"." + suffix in _SUFFIXES:
+    if member.name[-LONGEST:].lower().endswith(ENDINGS):
         return None
     return f"is no picture by its name; allowed: {', '.join(SUFFIXES)}"
-
-
-_SUFFIXES = frozenset(suffix.encode() for suffix in SUFFIXES)
 
 
 def _parents(name: bytes) -> Iterator[bytes]:
@@ -207,8 +201,8 @@ def _parents(name: bytes) -> Iterator[bytes]:
         place = name.find(b"/", place + 1)
 
 
-def _check_each(classes: list[bytes], found: list[bytes], where: str) -> None:
-    empty = sorted({*classes} - {*found})
+def _check_each(classes: list[bytes], found: dict[bytes, list[bytes]], where: str) -> None:
+    empty = [name for name in classes if not found.get(name)]
     if empty:
         more = f" (nor have {len(empty) - 1:,} others)" if len(empty) > 1 else ""
         raise DataError(
@@ -216,9 +210,10 @@ def _check_each(classes: list[bytes], found: list[bytes], where: str) -> None:
         )
 
 
-def _labels(part: _Part, classes: list[bytes]) -> list[int]:
-    number = {name: i for i, name in enumerate(classes)}
-    return [number[name] for name in part.classes]
+def _joined(found: dict[bytes, list[bytes]], classes: list[bytes]) -> tuple[list[bytes], npt.NDArray[np.int64]]:
+    """Return names in the order of classes, and the number of the class of each."""
+    names = [name for one in classes for name in found[one]]
+    return names, np.repeat(np.arange(len(classes)), [len(found[one]) for one in classes])
 
 
 def _drawn(labels: npt.NDArray[np.int64], classes: list[bytes], share: float, seed: int) -> npt.NDArray[np.bool_]:

@@ -101,7 +101,8 @@ class Pictures(NamedTuple):
 
 def refused(name: str, problem: str) -> DataError:
     """Return what is said of a file that is no picture that can be used."""
-    return DataError(f"{name} {problem}; or take it away, or leave such files out with `on_error: skip`")
+    beside = ", or" if "allowed:" in problem else "; allowed: no such file, or"
+    return DataError(f"{name} {problem}{beside} `on_error: skip`, which leaves it out")
 
 
 def shape_of_first(members: Members, listing: Listing, form: Form, skip: bool) -> tuple[int, int, int]:

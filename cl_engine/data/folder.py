@@ -125,7 +125,7 @@ class Folder:
         if not names:
             return ()
         first = ", ".join(map(shown, names[:NAMED])) + (", ..." if len(names) > NAMED else "")
-        return (f"{len(names):,} files that are no pictures were left out: {first}",)
+        return (f"files that are no pictures, left out: {len(names):,} ({first})",)
 
     @functools.cached_property
     def _members(self) -> Members:

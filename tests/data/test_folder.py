@@ -153,7 +153,7 @@ def test_what_is_skipped_stands_in_the_result_and_changes_nothing_else(pets):
     before = cl_engine.run(asked, data={"kind": "folder", "path": str(pets)}).to_dict()
     (pets / "cat" / "broken.txt").write_text("x")
     after = cl_engine.run(asked, data={"kind": "folder", "path": str(pets), "on_error": "skip"}).to_dict()
-    assert after["notes"] == ["1 files that are no pictures were left out: cat/broken.txt"]
+    assert after["notes"] == ["files that are no pictures, left out: 1 (cat/broken.txt)"]
     assert after["accuracy"] == before["accuracy"]
     assert after["identity"]["data"] == before["identity"]["data"]
 
@@ -177,7 +177,7 @@ def test_links_are_followed_within_the_folder_only(pets, tmp_path):
         Folder(path=str(pets)).labels()
     source = Folder(path=str(pets), on_error="skip")
     assert len(source.labels().train) == 25
-    assert source.notes == ("3 files that are no pictures were left out: cat/out.png, dog/loop, eel/pipe.png",)
+    assert source.notes == ("files that are no pictures, left out: 3 (cat/out.png, dog/loop, eel/pipe.png)",)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,9 @@ def test_names_and_links_that_lead_out_of_an_archive_are_refused_and_nothing_is_
         Folder(path=str(path)).labels()
     source = Folder(path=str(path), on_error="skip")
     assert len(source.load().train) == 24
-    assert source.notes[0].startswith(("4 files", "5 files"))
+    assert source.notes[0].startswith(
+        ("files that are no pictures, left out: 4", "files that are no pictures, left out: 5")
+    )
     new = {str(file) for file in tmp_path.rglob("*")} - there
     assert all(file.startswith(str(cache)) for file in new)
 
