@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cl_engine.cli.budget import budget
+from cl_engine.cli.cache import cache
 from cl_engine.cli.check import check
 from cl_engine.cli.compare import compare
 from cl_engine.cli.data import data
@@ -50,6 +51,7 @@ app.command()(preview)
 app.command()(budget)
 app.command("list")(list_kinds)
 app.command()(schema)
+app.add_typer(cache, name="cache")
 
 
 def main() -> None:

@@ -35,9 +35,9 @@ def runs(
     table = [("run", "status", "method", "seed", "budget", "last", "age", "")]
     for row in rows:
         budget = "-" if row["budget_bytes"] is None else size(row["budget_bytes"])
-        age = "-" if row["age_seconds"] is None else _age(row["age_seconds"])
+        since = "-" if row["age_seconds"] is None else age(row["age_seconds"])
         last = percent(row["last_accuracy"])
-        table.append((row["run"], row["status"], row["method"], str(row["seed"]), budget, last, age, row["why"]))
+        table.append((row["run"], row["status"], row["method"], str(row["seed"]), budget, last, since, row["why"]))
     print(aligned(table))
     for path, why in found.left_out:
         print(f"left out: {path}: {why}")
@@ -56,7 +56,12 @@ def _facts(run: Found) -> dict[str, Any]:
     }
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
+    """Return a time in its largest fitting unit.
+
+    >>> age(90), age(7200)
+    ('2 min', '2 h')
+    """
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"

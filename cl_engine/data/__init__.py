@@ -6,6 +6,7 @@ be planned, without loading a sample; ``source.load()`` gives the samples.
 
 KINDS = {
     "digits": "cl_engine.data.digits:Digits",
+    "folder": "cl_engine.data.folder:Folder",
     "gaussian": "cl_engine.data.gaussian:Gaussian",
     "cifar10": "cl_engine.data.cifar:Cifar10",
     "cifar100": "cl_engine.data.cifar:Cifar100",

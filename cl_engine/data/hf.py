@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor
 
 from cl_engine.data.columns import CellError, numbered
-from cl_engine.data.pictures import of_one_depth, stacked
 from cl_engine.data.samples import DataError, DataSet, Samples
+from cl_engine.data.stacking import of_one_depth, stacked
 from cl_engine.data.whole import WholeSource
 from cl_engine.kinds.problems import OptionError, did_you_mean, one_line
 from cl_engine.kinds.signature import Located

@@ -19,7 +19,7 @@ def normalisation(samples: Samples) -> Normalisation:
     ((0.5,), (0.5,))
     """
     values = torch.arange(256, dtype=torch.float64) / 255
-    counts = torch.stack([channel.flatten().bincount(minlength=256) for channel in samples.x.unbind(1)]).double()
+    counts = samples.histogram().double()
     share = counts / counts.sum(1, keepdim=True)
     mean = share @ values
     deviation = (share * (values - mean[:, None]).square()).sum(1).sqrt()

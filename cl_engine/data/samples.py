@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -15,9 +15,29 @@ from torch import Tensor
 
 from cl_engine.errors import InputError
 
+BLOCK = 4096  # rows that are looked at together where all of them might be more than memory holds
+
 
 class DataError(InputError):
     """The data cannot be used; the message says what is wrong and what is allowed."""
+
+
+class Inputs(Protocol):
+    """Rows that may stand outside memory; a tensor ``[N, ...]`` is one too."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """All sizes, the number of rows first."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the values."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def split(self, size: int) -> Iterable[Tensor]:
+        """Return the rows in order, ``size`` at a time."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,31 @@ class Samples:
         """Which samples come from a memory, bool ``[N]``; the training loop says so in the column of this name."""
         mark = self.columns.get("rehearsed")
         return torch.zeros(len(self), dtype=torch.bool, device=self.y.device) if mark is None else mark
+
+    @property
+    def inputs(self) -> Inputs:
+        """What stands for ``x`` where it need not be in memory: has ``shape``, ``dtype``, a length and parts."""
+        return self.x
+
+    def rows(self, index: Tensor | slice) -> Tensor:
+        """Return the rows of ``x`` at ``index``, a slice or an int64 tensor without negative numbers."""
+        return rows_at(self.x, index)
+
+    def labelled(self, y: Tensor) -> Samples:
+        """Return the samples with other labels, int64 ``[N]``, and without columns."""
+        return Samples(self.x, y)
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Samples:
+        """Return the samples with ``x`` changed by a function of rows ``[B, ...]`` that keeps shape and type."""
+        return replace(self, x=change(self.x))
+
+    def through(self, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return a function of rows ``[B, ...]``, such as their features, for all samples."""
+        return function(self.x)
+
+    def histogram(self) -> Tensor:
+        """Return how often each value occurs in each channel of uint8 images, int64 ``[C, 256]``."""
+        return torch.stack([channel.flatten().bincount(minlength=256) for channel in self.x.unbind(1)])
 
     def with_columns(self, **columns: Tensor) -> Samples:
         """Return the samples with further columns, each ``[N, ...]``.
@@ -197,9 +242,10 @@ class DataSet:
     def __post_init__(self) -> None:
         for name, part in (("train", self.train), ("test", self.test)):
             check_samples(name, part)
-        if self.train.x.shape[1:] != self.test.x.shape[1:] or self.train.x.dtype != self.test.x.dtype:
+        train, test = self.train.inputs, self.test.inputs
+        if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
             raise DataError(
-                f"training samples are {_describe(self.train.x)}, test samples {_describe(self.test.x)}; "
+                f"training samples are {_describe(train)}, test samples {_describe(test)}; "
                 "allowed: the same shape and type"
             )
         if ("domain" in self.train.columns) != ("domain" in self.test.columns):
@@ -209,7 +255,7 @@ class DataSet:
     def labels(self) -> Labels:
         """Return what a stream is planned from."""
         domains = [part.columns["domain"].numpy() if "domain" in part.columns else None for part in self._parts]
-        return Labels(self.train.y.numpy(), self.test.y.numpy(), tuple(self.train.x.shape[1:]), *domains)
+        return Labels(self.train.y.numpy(), self.test.y.numpy(), tuple(self.train.inputs.shape[1:]), *domains)
 
     def load(self) -> DataSet:
         """Return the data set itself: a :class:`DataSet` is its own source."""
@@ -219,9 +265,10 @@ class DataSet:
         """Return the SHA-256 over all samples, labels and domains."""
         digest = hashlib.sha256()
         domains = [part.columns["domain"] for part in self._parts if "domain" in part.columns]
-        for tensor in (self.train.x, self.train.y, self.test.x, self.test.y, *domains):
-            digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        for rows in (self.train.inputs, self.train.y, self.test.inputs, self.test.y, *domains):
+            digest.update(f"{tuple(rows.shape)} {rows.dtype}".encode())
+            for part in rows.split(BLOCK):
+                digest.update(np.ascontiguousarray(part.numpy()).data)
         return digest.hexdigest()
 
     @property
@@ -244,7 +291,11 @@ def sample_bytes(shape: tuple[int, ...]) -> int:
 
 
 class DataSource(Protocol):
-    """What a ``data`` kind offers."""
+    """What a ``data`` kind offers.
+
+    It may have ``identity()`` too, a digest of data that its options do not determine, and ``notes``, what the
+    result says of the data, such as what was left out.
+    """
 
     def labels(self) -> Labels:
         """Return labels and shape, without loading the samples."""
@@ -259,20 +310,24 @@ def check_samples(name: str, samples: Samples) -> None:
     Raises:
         DataError: they do not.
     """
-    x, y = samples.x, samples.y
-    images, features = x.dtype == torch.uint8 and x.ndim == 4, x.dtype == torch.float32 and x.ndim == 2
+    x, y = samples.inputs, samples.y
+    images, features = x.dtype == torch.uint8 and len(x.shape) == 4, x.dtype == torch.float32 and len(x.shape) == 2
     if not (images or features):
         raise DataError(f"{name}: x is {_describe(x)}; allowed: uint8 [N, C, H, W] or float32 [N, D]")
     if y.dtype != torch.int64 or y.ndim != 1 or len(y) != len(x):
         raise DataError(f"{name}: y is {_describe(y)} beside {len(x)} samples; allowed: int64 [N]")
-    if x.numel() == 0:
+    if math.prod(x.shape) == 0:
         raise DataError(f"{name}: x is {_describe(x)}; allowed: at least one sample of at least one value")
     domain = samples.columns.get("domain")
     if domain is not None and (domain.dtype != torch.int64 or domain.shape != y.shape):
         raise DataError(f"{name}: domain is {_describe(domain)} beside {len(x)} samples; allowed: int64 [N]")
-    if features and not all(map(math.isfinite, x.aminmax())):  # NaN where any is; nothing of the size of x is made
+    if features and not all(_is_finite(part) for part in ([x] if isinstance(x, Tensor) else x.split(BLOCK))):
         raise DataError(f"{name}: x holds NaN or infinite features; allowed: finite numbers")
 
 
-def _describe(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+def _is_finite(x: Tensor) -> bool:
+    return all(map(math.isfinite, x.aminmax()))  # NaN where any is; nothing of the size of x is made
+
+
+def _describe(rows: Inputs) -> str:
+    return f"{str(rows.dtype).removeprefix('torch.')} {list(rows.shape)}"

@@ -108,7 +108,7 @@ class Accuracy:
     def _counts(self, predict: Predict, test: Samples, exposed: int, hidden: Tensor | None) -> Counts:
         correct = torch.zeros(self.classes, dtype=torch.int64, device=self.device)
         start = 0
-        for scores in predict(test.x):
+        for scores in predict(test.inputs):
             y = test.y[start : start + len(scores)].to(self.device)
             start += len(scores)
             scores = scores.to(self.device)[:, :exposed]
@@ -139,7 +139,7 @@ def _under(transform: Mapping[str, Any], test: Samples) -> Samples:
     domain = domain_of(transform)
     if domain is not None:
         return test[test.columns["domain"] == domain]
-    return Samples(apply(transform, test.x), test.y)
+    return test.changed(partial(apply, transform))
 
 
 def _recalls(line: Mapping[str, Any]) -> list[float | None]:

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-Predict = Callable[[Tensor], Iterable[Tensor]]  # samples [N, ...] -> scores [B, columns], batch by batch
+from cl_engine.data.samples import Inputs
+
+Predict = Callable[[Inputs], Iterable[Tensor]]  # samples [N, ...] -> scores [B, columns], batch by batch
 
 
 class Evaluator(Protocol):

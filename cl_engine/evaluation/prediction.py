@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from cl_engine.data.samples import Inputs
 from cl_engine.evaluation.constant import watched
 from cl_engine.memory.ledger import MemoryContractError
 from cl_engine.randomness import isolated
@@ -22,7 +23,7 @@ class ContractError(MemoryContractError):
 
 @torch.no_grad()
 def predicted(
-    strategy: Strategy, x: Tensor, columns: int, device: torch.device, experience: int
+    strategy: Strategy, x: Inputs, columns: int, device: torch.device, experience: int
 ) -> Iterator[Tensor]:
     """Yield the scores ``[B, columns]`` of test samples, batch by batch, on ``device``.
 
@@ -41,7 +42,7 @@ def predicted(
     name = type(strategy).__name__
     strategy.eval()
     with isolated(0, "predict"), watched(strategy) as remarks:
-        for part in torch.split(x, BATCH):
+        for part in x.split(BATCH):
             yield checked(name, strategy.predict(part.to(device, copy=True)), len(part), columns, experience)
     for remark in remarks:
         strategy.note(remark)

@@ -34,7 +34,14 @@ class Located:
 
 
 class ExistingFile(Located):
-    """Annotation of an option that is the path of a file that exists, or null."""
+    """Annotation of an option that is the path of a file that exists, or null.
+
+    Args:
+        or_folder: whether it may be a folder.
+    """
+
+    def __init__(self, or_folder: bool = False) -> None:
+        self.or_folder = or_folder
 
 
 @functools.cache

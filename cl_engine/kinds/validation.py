@@ -93,11 +93,19 @@ def _validated(model: type[BaseModel], options: Mapping[str, Any], folder: Path 
             if not path.exists() and Path(values[name]).exists():
                 path = Path(values[name])  # as typed on the command line
             values[name] = str(path.resolve())
-            if isinstance(located, ExistingFile) and not path.is_file():
-                problems[(name,)] = Problem((name,), f"there is no file {str(path)!r}; allowed: a file that exists")
+            if isinstance(located, ExistingFile) and (missing := _missing(path, located)):
+                problems[(name,)] = Problem((name,), missing)
     if problems:
         raise Problems(problems.values())
     return values
+
+
+def _missing(path: Path, wanted: ExistingFile) -> str | None:
+    """Say that there is no such file (or folder), if there is none."""
+    if path.exists() if wanted.or_folder else path.is_file():
+        return None
+    what = "file or folder" if wanted.or_folder else "file"
+    return f"there is no {what} {str(path)!r}; allowed: a {what} that exists"
 
 
 def _nested(marker: Part | Section, value: object, default: object, folder: Path | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from cl_engine.data.samples import Samples
+from cl_engine.data.samples import Inputs, Samples
 from cl_engine.evaluation.prediction import predicted
 from cl_engine.memory.state import HeldState
 from cl_engine.running.learning import Learned, learn
@@ -48,7 +48,7 @@ class Predictor(Protocol):
     def notes(self) -> list[str]:
         """Remarks of the strategy so far."""
 
-    def __call__(self, x: Tensor) -> Iterator[Tensor]:
+    def __call__(self, x: Inputs) -> Iterator[Tensor]:
         """Yield scores ``[B, classes seen]``."""
 
 
@@ -89,7 +89,7 @@ class RebuiltPredictor:
         self.columns = rebuilder.terms.exposures[index].seen_classes
         self.device = torch.device(rebuilder.terms.device)
 
-    def __call__(self, x: Tensor) -> Iterator[Tensor]:
+    def __call__(self, x: Inputs) -> Iterator[Tensor]:
         """Yield scores ``[B, classes seen]``."""
         with explained(self.lost):
             yield from predicted(self.strategy, x, self.columns, self.device, self.index)

@@ -2,7 +2,8 @@
 
 Parent and child exchange files: the job (plain data), the held state and samples go in; the new state or scores
 come out.  Nothing else crosses, so neither an attribute nor a closure nor a module-level variable of the strategy
-survives; samples of other experiences and all test labels stay in the parent.
+survives; samples of other experiences and all test labels stay in the parent.  A file holds all samples of an
+experience, so each of them is in memory while it is written and read, also where the data is larger than that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cl_engine.data.samples import Samples
+from cl_engine.data.samples import Inputs, Samples
 from cl_engine.errors import EngineError, known_errors
 from cl_engine.evaluation.prediction import BATCH, checked
 from cl_engine.kinds.problems import one_line
@@ -123,10 +124,12 @@ class ProcessPredictor:
         """Remarks of the strategy so far."""
         return list(self._notes)
 
-    def __call__(self, x: Tensor) -> Iterator[Tensor]:
+    def __call__(self, x: Inputs) -> Iterator[Tensor]:
         """Yield scores ``[B, classes seen]``."""
         columns = self.audit.rebuilder.terms.exposures[self.index].seen_classes
-        with self.audit._job({"do": "predict", "index": self.index}, self.held, {"x": x}) as (work, outcome):
+        with self.audit._job(
+            {"do": "predict", "index": self.index}, self.held, {"x": torch.cat([*x.split(BATCH)])}
+        ) as (work, outcome):
             scores = load_file(work / MADE).get("scores")
         self._notes.update(dict.fromkeys(map(str, outcome["notes"])))
         yield from torch.split(checked(self.audit.kind, scores, len(x), columns, self.index), BATCH)

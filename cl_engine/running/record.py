@@ -163,7 +163,8 @@ def result_of(
             "training_peak": {k: max(line["transient"].get(k, 0) for line in lines) for k in _transient(lines)},
             "entries": [line["entries"] for line in lines],
         },
-        "notes": _never_held(scenario.memory.counted, lines)
+        "notes": [str(note) for note in getattr(scenario.source, "notes", ())]
+        + _never_held(scenario.memory.counted, lines)
         + [f"experience {line['experience'] + 1}: {note}" for line in lines for note in line["notes"]],
         "environment": {
             "cl_engine": cl_engine.__version__,

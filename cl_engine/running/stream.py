@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 
 from cl_engine.config.scenario import Scenario
-from cl_engine.data.samples import Samples, rows_at
+from cl_engine.data.samples import Samples
 from cl_engine.evaluation.accuracy import Accuracy
 from cl_engine.evaluation.evaluator import Evaluator
 from cl_engine.memory.state import HeldState
@@ -37,13 +38,13 @@ class Stream:
         self.order = exposure_order(labels, self.plan)
         self.terms = terms
         data = scenario.source.load()
-        self.x = data.train.x
+        self.train = data.train
         self.y = torch.from_numpy(class_ids(self.plan.delivered(labels), self.order))
         # Test sets come sorted by label; in an order of our own no neighbour tells what a sample is.
         shuffled = torch.from_numpy(numpy_generator(0, "test order").permutation(len(data.test)))
         test_y = torch.from_numpy(class_ids(data.test.y.numpy(), self.order))
-        columns = {name: rows_at(column, shuffled) for name, column in data.test.columns.items()}
-        test = Samples(rows_at(data.test.x, shuffled), test_y[shuffled], columns)
+        test = data.test[shuffled]
+        test = test.labelled(test_y[shuffled]).with_columns(**test.columns)
         groups = [exposure.new_classes for exposure in terms.exposures]
         transforms, masked = self.plan.transforms, self.plan.task_identity
         micro_batch = scenario.stream["micro_batch"] if terms.online else None
@@ -54,12 +55,15 @@ class Stream:
         self.deliveries = deliveries(self.plan.sizes.tolist(), micro_batch, options.samples, options.protocol)
 
     def samples(self, index: int) -> Samples:
-        """Return what experience ``index`` delivers, in order; copies that nobody else refers to."""
+        """Return what experience ``index`` delivers, in order; copies that nobody else refers to.
+
+        Of data that is larger than memory they are made as batches are asked for.
+        """
         start, stop = self.plan.offsets[index : index + 2].tolist()
-        x = rows_at(self.x, torch.tensor(self.plan.experience(index)))
-        if self.plan.transforms is not None:
-            x = apply(self.plan.transforms[index], x)
-        return Samples(x, self.y[start:stop].clone())
+        samples = self.train[torch.tensor(self.plan.experience(index))].labelled(self.y[start:stop].clone())
+        if self.plan.transforms is None:
+            return samples
+        return samples.changed(partial(apply, self.plan.transforms[index]))
 
     def facts(self, index: int) -> dict[str, Any]:
         """Return what the record says about what experience ``index`` brought; labels are the data's own."""

@@ -220,7 +220,7 @@ def _joined(new: Samples, memory: Samples) -> Samples:
     """Return both, those from the memory marked as rehearsed."""
     both = new + memory
     mark = torch.arange(len(both), device=both.y.device) >= len(new)
-    return Samples(both.x, both.y, {**both.columns, "rehearsed": mark})
+    return both.with_columns(rehearsed=mark)
 
 
 def _rate(options: Training, batches: int, per_epoch: int) -> float:

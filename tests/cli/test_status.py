@@ -133,7 +133,20 @@ def test_the_version_is_the_packages():
 
 
 def test_a_command_is_one_file_and_the_help_names_them_all():
-    commands = {"run", "sweep", "report", "runs", "compare", "check", "preview", "budget", "list", "schema"}
+    commands = {
+        "run",
+        "sweep",
+        "report",
+        "runs",
+        "compare",
+        "check",
+        "preview",
+        "budget",
+        "list",
+        "schema",
+        "cache",
+        "data",
+    }
     pieces = {"__init__", "app", "options", "status"}
     folder = Path(cl_engine.__file__).parent / "cli"
     assert {file.stem for file in folder.glob("*.py")} == commands | pieces

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cl_engine.data.samples import Samples, rows_at
+from cl_engine.data.samples import Samples
 from cl_engine.memory.codecs.codec import Codec, Encoded
 from cl_engine.memory.codecs.raw import Raw
 from cl_engine.memory.exemplars.class_means import class_means
@@ -168,7 +168,7 @@ class Exemplars(EncodedSamples):
         """Herding or nearest-mean of the classes that came; the others keep their order."""
         rule, held = BY_FEATURES[self.selection], len(self)
         old = torch.nonzero(torch.isin(group[:held], group[held:])).flatten()
-        described = features(new.x)
+        described = new.through(features)
         if len(old):
             described = torch.cat([features(self.decoded(self.encoded().take(old))), described])
         rivals = torch.cat([old, torch.arange(held, len(group))])
@@ -214,14 +214,14 @@ class Exemplars(EncodedSamples):
 
     def _usual_size(self, new: Samples) -> int:
         """Estimate the bytes of an encoded sample, rather too low, at least 1."""
-        sizes = self.encoded().sizes if len(self) else self.codec.encode(new.x[:PROBE]).sizes
+        sizes = self.encoded().sizes if len(self) else self.codec.encode(new.rows(slice(PROBE))).sizes
         return max(1, int(sizes.sum()) * 3 // (4 * max(1, len(sizes))))
 
     def _candidates(self, index: Tensor, new: Samples) -> Encoded:
         """Return the encoded candidates at ``index``: exemplars as they are held, new samples encoded now."""
         held = len(self)
         fresh = index >= held
-        arriving = rows_at(new.x, (index[fresh] - held).to(new.x.device))
+        arriving = new.rows((index[fresh] - held).to(new.y.device))
         both = self.encoded().take(index[~fresh]).join(self.codec.encode(arriving))
         return both.take(torch.where(fresh, int((~fresh).sum()) + fresh.cumsum(0), (~fresh).cumsum(0)) - 1)
 

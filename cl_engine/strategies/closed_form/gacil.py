@@ -73,7 +73,7 @@ class GACIL(Strategy):
 
     def learn(self, task: Task, samples: Samples) -> None:
         """Add the samples to G, Q and the counts."""
-        rows = samples.x[:CHUNK]
+        rows = samples.rows(slice(CHUNK))
         projected = len(rows) * len(self.gram) * self.gram.element_size()
         task.charge("batch", rows.numel() * rows.element_size() + projected)
         if task.dry:

@@ -96,7 +96,7 @@ class Replay(Finetune):
     def learn(self, task: Task, samples: Samples) -> None:
         """Train on samples and exemplars, then let the samples compete for a place among the exemplars."""
         if self._on_features:
-            samples = Samples(self.features(samples.x), samples.y)
+            samples = Samples(samples.through(self.features), samples.y)
         task.once(self.network, lambda: self.train_on(task, samples))
         if task.dry and self.memory.sizes_vary and self.selection in BY_FEATURES:
             self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
