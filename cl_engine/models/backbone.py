@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cl_engine.data.normalisation import Normalisation
-from cl_engine.kinds.problems import OptionError
+from cl_engine.kinds.problems import OptionError, Problems
 from cl_engine.kinds.registry import load
 from cl_engine.kinds.signature import Part
 from cl_engine.kinds.validation import resolve
@@ -82,9 +82,13 @@ def meta_backbone(option: str | Mapping[str, Any], shape: tuple[int, ...]) -> Ba
     """Build the backbone that ``option`` names on the meta device: shapes and counts, no memory, no weights.
 
     Raises:
-        OptionError: the backbone cannot take samples of ``shape``.
+        OptionError: the backbone cannot take samples of ``shape``, or its options are wrong.
     """
-    options = resolve("backbones", option)
+    try:
+        options = resolve("backbones", option)
+    except Problems as error:  # a file that has changed since the scenario was checked
+        first = error.problems[0]
+        raise OptionError(".".join(map(str, ("backbone", *first.where))), first.what) from None
     kind = options.pop("kind")
     with torch.device("meta"):
         backbone: Backbone = load("backbones", kind)(shape, **options)

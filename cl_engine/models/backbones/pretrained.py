@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from cl_engine.data.normalisation import Normalisation
-from cl_engine.kinds.problems import OptionError, Problem, Problems, shown
+from cl_engine.kinds.problems import OptionError, Problem, Problems, one_line, shown
 from cl_engine.kinds.signature import ExistingFile, Part, Section
 from cl_engine.models.backbone import Backbone, meta_backbone
 from cl_engine.models.card import SUFFIX, read_card
@@ -83,6 +83,9 @@ class Pretrained(Backbone):
         if available and not self.frozen_stages:
             raise OptionError("backbone.available", "tuned weights are in no file; allowed: with frozen weights")
         freeze(self.stages[: self.frozen_stages], available=available)
+        if available:  # so that the ledger names the file
+            self.register_buffer(f"sha256/{sha256}", torch.empty(0), persistent=False)
+            self._held_kinds = {f"sha256/{sha256}": "regenerable"}
 
     @staticmethod
     def complete_options(options: dict[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -99,7 +102,7 @@ class Pretrained(Backbone):
             raise Problems([Problem((error.option,), error.problem)]) from None
         for said, where in ((options["sha256"], "sha256"), (card["sha256"], "weights")):
             if said is not None and said.lower() != found:
-                what = f"{options['weights']} has the SHA-256 {found}; allowed: {shown(said)}"
+                what = f"{options['weights']} has the SHA-256 {found}; allowed: {one_line(said)[:64]}"
                 raise Problems(
                     [Problem((where,), f"{what}, as {'was given' if where == 'sha256' else 'its card says'}")]
                 )
