@@ -29,6 +29,7 @@ PACKAGES = {
     "codecs": "cl_engine.memory.codecs",
 }
 SHARED = {"streams": "cl_engine.scenarios.every:every_stream"}  # its options belong to every kind of the package
+SHORT = {"backbones": {"torchvision": "model", "timm": "model"}}  # `timm:NAME` is {kind: timm, model: NAME}
 SINGULAR = {
     "data": "data source",
     "streams": "stream",
@@ -86,6 +87,17 @@ def kinds(package: str) -> dict[str, str]:
     """Return the registered kinds of a package (a key of ``PACKAGES``), by name."""
     found: dict[str, str] = importlib.import_module(PACKAGES[package]).KINDS
     return found
+
+
+def in_full(package: str, kind: str) -> dict[str, str]:
+    """Return the mapping that the name of a kind is short for.
+
+    >>> in_full("backbones", "mlp"), in_full("backbones", "timm:vit_tiny_patch16_224")
+    ({'kind': 'mlp'}, {'kind': 'timm', 'model': 'vit_tiny_patch16_224'})
+    """
+    family, _, name = kind.partition(":")
+    option = SHORT.get(package, {}).get(family)
+    return {"kind": family, option: name} if option and name else {"kind": kind}
 
 
 def load(package: str, kind: str, folder: Path | None = None) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from cl_engine.kinds.problems import Problem, Problems, Where, did_you_mean, shown
-from cl_engine.kinds.registry import check, kinds, load, shared, spelled
+from cl_engine.kinds.registry import check, in_full, kinds, load, shared, spelled
 from cl_engine.kinds.schema import allowed_here
 from cl_engine.kinds.signature import ExistingFile, Located, Part, Section, aliases, options_model
 
@@ -18,11 +18,13 @@ from cl_engine.kinds.signature import ExistingFile, Located, Part, Section, alia
 def resolve(package: str, value: object, folder: Path | None = None) -> dict[str, Any]:
     """Return ``{"kind": ..., every option}`` for a name or a ``{kind, options...}`` mapping, validated.
 
+    A kind whose options follow from a file too has a ``complete_options(options, folder)`` that looks them up.
+
     Raises:
         Problems: paths are relative to ``value``.
     """
     if isinstance(value, str):
-        value = {"kind": value}
+        value = in_full(package, value)
     if not isinstance(value, Mapping):
         raise Problems([Problem((), f"got {shown(value)}; allowed: the name of a kind, or {{kind: name, ...}}")])
     kind = value.get("kind")
@@ -35,7 +37,10 @@ def resolve(package: str, value: object, folder: Path | None = None) -> dict[str
         where: Where = ("kind",) if "kind" in value else ()
         names = ", ".join(kinds(package))
         raise Problems([Problem(where, f"{'kind ' if not where else ''}{what}; allowed: {names}")])
-    return {"kind": kind, **validate(load(package, kind, folder), options, folder, shared(package))}
+    target = load(package, kind, folder)
+    options = validate(target, options, folder, shared(package))
+    complete = getattr(target, "complete_options", None)
+    return {"kind": kind, **(complete(options, folder) if complete else options)}
 
 
 def validate(

@@ -37,6 +37,13 @@ KINDS = {
     "resnet26-bottleneck": "cl_engine.models.backbones.resnet_imagenet:ResNet26Bottleneck",
     "resnet34": "cl_engine.models.backbones.resnet_imagenet:ResNet34",
     "resnet50": "cl_engine.models.backbones.resnet_imagenet:ResNet50",
+    **{
+        f"efficientnet-lite{n}": f"cl_engine.models.backbones.efficientnet_lite:EfficientNetLite{n}"
+        for n in range(5)
+    },
+    "torchvision": "cl_engine.models.backbones.external:TorchVision",
+    "timm": "cl_engine.models.backbones.external:Timm",
+    "pretrained": "cl_engine.models.backbones.pretrained:Pretrained",
 }
 
 

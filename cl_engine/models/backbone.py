@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from cl_engine.kinds.problems import OptionError
+from cl_engine.data.normalisation import Normalisation
+from cl_engine.kinds.problems import OptionError, Problems
 from cl_engine.kinds.registry import load
 from cl_engine.kinds.signature import Part
 from cl_engine.kinds.validation import resolve
-from cl_engine.models.inputs import to_float
+from cl_engine.models.inputs import Inputs, to_float
+from cl_engine.models.renaming import Renaming
 
 BackboneOption = Annotated[
     str | dict[str, Any],
@@ -33,15 +35,33 @@ class Backbone(nn.Module):
     Attributes:
         features: width of the output.
         stages: the stages in order; the output of each is the input of the next.
+        renaming: from the names that a known checkpoint of this architecture gives its tensors.
     """
 
     features: int
     stages: nn.Sequential
+    renaming: ClassVar[Renaming] = Renaming()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map float samples ``[B, *shape]`` to ``[B, features]``."""
         features: Tensor = self.stages(x)
         return features
+
+    def fill(self, generator: torch.Generator) -> None:
+        """Give parameters and buffers, which have memory by now, their first values."""
+        initialise(self, generator)
+
+    def inputs(self, normalisation: Normalisation | None) -> Inputs:
+        """Return what maps raw samples to what this backbone takes, in a task with such a normalisation."""
+        return Inputs(normalisation)
+
+    def own_name(self, name: str) -> str | None:
+        """Return the name here of what a checkpoint of this architecture calls ``name``; None: a classifier's."""
+        return self.renaming(name)
+
+    def constants(self) -> dict[str, Tensor]:
+        """Return the values of buffers that are worked out when the architecture is built, and in no file."""
+        return {}
 
 
 def require_images(kind: str, shape: tuple[int, ...], least: int) -> None:
@@ -62,9 +82,13 @@ def meta_backbone(option: str | Mapping[str, Any], shape: tuple[int, ...]) -> Ba
     """Build the backbone that ``option`` names on the meta device: shapes and counts, no memory, no weights.
 
     Raises:
-        OptionError: the backbone cannot take samples of ``shape``.
+        OptionError: the backbone cannot take samples of ``shape``, or its options are wrong.
     """
-    options = resolve("backbones", option)
+    try:
+        options = resolve("backbones", option)
+    except Problems as error:  # a file that has changed since the scenario was checked
+        first = error.problems[0]
+        raise OptionError(".".join(map(str, ("backbone", *first.where))), first.what) from None
     kind = options.pop("kind")
     with torch.device("meta"):
         backbone: Backbone = load("backbones", kind)(shape, **options)
@@ -79,7 +103,7 @@ def build_backbone(option: str | Mapping[str, Any], shape: tuple[int, ...], gene
     """
     backbone = meta_backbone(option, shape)  # so that no layer draws from the global generator
     materialise(backbone)
-    initialise(backbone, generator)
+    backbone.fill(generator)
     return backbone
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from cl_engine.data.normalisation import Normalisation
 from cl_engine.models.backbone import build_backbone
+from cl_engine.models.extraction import features_of
 from cl_engine.models.heads import Head
-from cl_engine.models.inputs import Inputs
 
 
 class Network(nn.Module):
@@ -34,8 +34,8 @@ class Network(nn.Module):
         normalisation: Normalisation | None = None,
     ) -> None:
         super().__init__()
-        self.inputs = Inputs(normalisation).to(device)
         self.backbone = build_backbone(backbone, shape, generator).to(device)
+        self.inputs = self.backbone.inputs(normalisation).to(device)
         self.head = Head(self.backbone.features).to(device)
 
     @property
@@ -52,6 +52,8 @@ class Network(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Map raw samples ``[B, ...]`` to features ``[B, D]``."""
+        if not (torch.is_grad_enabled() or self.backbone.training):
+            return features_of(self.backbone, self.inputs, x)
         features: Tensor = self.backbone(self.inputs(x))
         return features
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from cl_engine.data.normalisation import Normalisation
 from cl_engine.models.backbone import build_backbone, initialise, materialise
-from cl_engine.models.inputs import Inputs
+from cl_engine.models.extraction import features_of
 
 
 class Prototypes(nn.Module):
@@ -39,8 +39,8 @@ class Prototypes(nn.Module):
         normalisation: Normalisation | None = None,
     ) -> None:
         super().__init__()
-        self.inputs = Inputs(normalisation).to(device)
         self.encoder = build_backbone(backbone, shape, generator).to(device)
+        self.inputs = self.encoder.inputs(normalisation).to(device)
         self.width = self.encoder.features
         self.rows = nn.Parameter(torch.empty(0, self.width, device=device))
 
@@ -64,6 +64,8 @@ class Prototypes(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Map raw samples ``[B, ...]`` to features ``[B, D]``."""
+        if not (torch.is_grad_enabled() or self.encoder.training):
+            return features_of(self.encoder, self.inputs, x)
         features: Tensor = self.encoder(self.inputs(x))
         return features
 

@@ -7,12 +7,16 @@ and every block ends in ReLU, the last one too.  Numbers of parameters are for t
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cl_engine.models.backbone import Backbone, global_average_pool, require_images
+from cl_engine.models.renaming import Renaming
+
+Zeros = Literal["after", "around"]
 
 
 class ResNetCIFAR(Backbone):
@@ -26,9 +30,33 @@ class ResNetCIFAR(Backbone):
     """
 
     blocks: ClassVar[int]  # n: residual blocks of each group
+    renaming = Renaming(  # from the names of akamaster/pytorch_resnet_cifar10
+        (
+            (r"conv1\.", "stages.0.0."),
+            (r"bn1\.", "stages.0.1."),
+            (r"layer(\d)\.(\d+)\.conv1\.", r"stages.\1.\2.convolutions.0."),
+            (r"layer(\d)\.(\d+)\.bn1\.", r"stages.\1.\2.convolutions.1."),
+            (r"layer(\d)\.(\d+)\.conv2\.", r"stages.\1.\2.convolutions.3."),
+            (r"layer(\d)\.(\d+)\.bn2\.", r"stages.\1.\2.convolutions.4."),
+        ),
+        classifier=("linear.", "fc."),
+    )
 
-    def __init__(self, shape: tuple[int, ...], /) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        /,
+        *,
+        shortcut_zeros: Annotated[
+            Zeros,
+            Field(
+                description="where a widening shortcut has its channels of zeros: after the input's, or half "
+                "before and half after them, as in some released weights"
+            ),
+        ] = "after",
+    ) -> None:
         super().__init__()
+        self.zeros: Zeros = shortcut_zeros
         require_images(f"resnet{6 * self.blocks + 2}", shape, least=4)
         self.features = 64
         stem = nn.Sequential(nn.Conv2d(shape[0], 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
@@ -41,18 +69,19 @@ class ResNetCIFAR(Backbone):
 
     def _group(self, inputs: int, outputs: int) -> nn.Sequential:
         rest = (BasicBlock(outputs, outputs) for _ in range(self.blocks - 1))
-        return nn.Sequential(BasicBlock(inputs, outputs), *rest)
+        return nn.Sequential(BasicBlock(inputs, outputs, self.zeros), *rest)
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut: ``[B, inputs, H, W]`` to ``[B, outputs, H / stride, W / stride]``.
 
-    Where the width grows, the stride is 2 and the shortcut takes every second pixel and appends channels of zeros.
+    Where the width grows, the stride is 2 and the shortcut takes every second pixel and adds channels of zeros.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, zeros: Zeros = "after") -> None:
         super().__init__()
         self.added = outputs - inputs
+        self.before = self.added // 2 if zeros == "around" else 0
         self.convolutions = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, stride=2 if self.added else 1, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
@@ -63,7 +92,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``relu(convolutions(x) + shortcut(x))``."""
-        shortcut = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.added)) if self.added else x
+        channels = (0, 0, 0, 0, self.before, self.added - self.before)
+        shortcut = F.pad(x[:, :, ::2, ::2], channels) if self.added else x
         return F.relu(self.convolutions(x) + shortcut)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cl_engine.models.backbone import Backbone, global_average_pool, require_images
+from cl_engine.models.renaming import Renaming
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -78,6 +79,20 @@ class ResNetImageNet(Backbone):
     kind: ClassVar[str]  # the name of the backbone in a scenario
     block: ClassVar[type[Block]]
     blocks: ClassVar[tuple[int, int, int, int]]  # residual blocks of each group
+    renaming = Renaming(  # from the names of torchvision
+        (
+            (r"conv1\.", "stages.0.0.0."),
+            (r"bn1\.", "stages.0.0.1."),
+            (r"layer(\d)\.(\d+)\.conv1\.", r"stages.\1.\2.convolutions.0.0."),
+            (r"layer(\d)\.(\d+)\.bn1\.", r"stages.\1.\2.convolutions.0.1."),
+            (r"layer(\d)\.(\d+)\.conv2\.", r"stages.\1.\2.convolutions.2.0."),
+            (r"layer(\d)\.(\d+)\.bn2\.", r"stages.\1.\2.convolutions.2.1."),
+            (r"layer(\d)\.(\d+)\.conv3\.", r"stages.\1.\2.convolutions.4.0."),
+            (r"layer(\d)\.(\d+)\.bn3\.", r"stages.\1.\2.convolutions.4.1."),
+            (r"layer(\d)\.(\d+)\.downsample\.", r"stages.\1.\2.shortcut."),
+        ),
+        classifier=("fc.",),
+    )
 
     def __init__(self, shape: tuple[int, ...], /) -> None:
         super().__init__()

@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
-from cl_engine.models.backbone import BackboneOption, build_backbone, to_float
+from cl_engine.models.backbone import BackboneOption, build_backbone
+from cl_engine.models.extraction import features_of
 from cl_engine.strategies.strategy import BudgetDecides, Strategy
 from cl_engine.terms.task import Task
 
@@ -55,6 +56,7 @@ class GACIL(Strategy):
         if task.index == 0:
             backbone = build_backbone(self.backbone_option, task.shape, task.generator("backbone"))
             self.backbone = backbone.requires_grad_(False).eval().to(task.device)
+            self.inputs = backbone.inputs(None).to(task.device)
             inputs = backbone.features
             size = self.width or inputs
             if self.width:
@@ -88,7 +90,7 @@ class GACIL(Strategy):
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
         """Return ``phi(x)``, float64 ``[B, d]``."""
-        features: Tensor = self.backbone(to_float(x)).double()
+        features = features_of(self.backbone, self.inputs, x).double()
         return (features @ self.projection).relu() if self.width else features
 
     def predict(self, x: Tensor) -> Tensor:

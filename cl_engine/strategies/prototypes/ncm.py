@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
-from cl_engine.models.backbone import BackboneOption, build_backbone, to_float
+from cl_engine.models.backbone import BackboneOption, build_backbone
+from cl_engine.models.extraction import features_of
 from cl_engine.strategies.strategy import BudgetDecides, Strategy
 from cl_engine.terms.task import Task
 
@@ -33,6 +34,7 @@ class NCM(Strategy):
         if task.index == 0:
             backbone = build_backbone(self.backbone_option, task.shape, task.generator("backbone"))
             self.backbone = backbone.requires_grad_(False).eval().to(task.device)
+            self.inputs = backbone.inputs(None).to(task.device)
             width = backbone.features
             self.hold("sums", torch.zeros(0, width, dtype=torch.float64, device=task.device), kind="prototypes")
             self.hold("counts", torch.zeros(0, dtype=torch.int64, device=task.device), kind="statistics")
@@ -51,7 +53,7 @@ class NCM(Strategy):
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
         """Return frozen features, float64 ``[B, D]``."""
-        features: Tensor = self.backbone(to_float(x)).double()
+        features = features_of(self.backbone, self.inputs, x).double()
         return features
 
     def predict(self, x: Tensor) -> Tensor:
