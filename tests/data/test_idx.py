@@ -49,6 +49,20 @@ IMAGES = encoded(np.zeros((4, 3, 3), np.uint8))
         struct.pack(">BBBB", 0, 0, 8, 255) + bytes(8),
         struct.pack(">BBBB", 0, 0, 8, 0),
     ],
+    ids=[
+        "nothing",
+        "zip",
+        "short",
+        "long",
+        "gzip cut off",
+        "short in gzip",
+        "long in gzip",
+        "no gzip",
+        "overflowing sizes",
+        "huge in gzip",
+        "255 axes",
+        "no axis",
+    ],
 )
 def test_damage_is_one_clear_line(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
