@@ -14,6 +14,8 @@ NOTES = (
     "Rank intervals: each strategy against each other, corrected by Holm at 5 % within the strategy; the best rank "
     "left open is 1 + those significantly above, the worst is all minus those significantly below. Whoever may "
     "have rank 1 may be the best.",
+    "Over several scenarios a seed counts by its mean over all of them, if it has them all; no interval is over "
+    "scenarios.",
     "Areas (trapezoid over nominal budgets, nothing extrapolated) are reduced to one number a seed first.",
     "Crossings: curves are linear between budgets, in log2 of the budget where the largest is at least 8 times the "
     "smallest; the interval is Fieller's set.",
