@@ -68,6 +68,9 @@ def files(tmp_path, monkeypatch):
         head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
         for split in ("train", "t10k"):
             (tmp_path / f"{split}-{name}-ubyte.gz").write_bytes(head + array.tobytes())
+    for label, number in itertools.product(("ant", "bee"), range(10)):
+        (tmp_path / "pets" / label).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 8), (number, 0, 0)).save(tmp_path / "pets" / label / f"{number}.png")
     with tarfile.open(tmp_path / "strips.tar", "w") as tar:
         for split, label in itertools.product(("train", "test"), range(10)):
             strip = io.BytesIO()
