@@ -14,7 +14,7 @@ from cl_engine.models.backbones.efficientnet_lite import SameConv2d
 PUBLISHED = [4_652_008, 5_416_680, 6_092_072, 8_197_096, 13_006_568]
 
 
-@pytest.mark.parametrize(("number", "parameters"), enumerate(PUBLISHED))
+@pytest.mark.parametrize(("number", "parameters"), [*enumerate(PUBLISHED)])
 def test_published_sizes(number, parameters):
     sizes = backbone_sizes(f"efficientnet-lite{number}", (3, 224, 224))
     assert sizes.parameters + 1281 * 1000 == parameters
