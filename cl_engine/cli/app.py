@@ -12,6 +12,7 @@ from cl_engine.cli.cache import cache
 from cl_engine.cli.check import check
 from cl_engine.cli.compare import compare
 from cl_engine.cli.data import data
+from cl_engine.cli.features import features
 from cl_engine.cli.list import list_kinds
 from cl_engine.cli.options import show_version
 from cl_engine.cli.preview import preview
@@ -47,6 +48,7 @@ app.command()(runs)
 app.command()(compare)
 app.command()(check)
 app.command()(data)
+app.command()(features)
 app.command()(preview)
 app.command()(budget)
 app.command("list")(list_kinds)

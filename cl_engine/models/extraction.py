@@ -24,13 +24,15 @@ VALUES, FEWEST = 2**19, 16  # floats that go into the backbone at once, for the 
 WORTH_FOLDING = 256  # samples from which on a folded copy pays
 OWN = ("torch.", "cl_engine.")  # whose convolutions do nothing to their weights
 
+Precision = Literal["float32", "bf16"]
+
 
 def features_of(
     backbone: Backbone,
     inputs: Inputs,
     x: Tensor,
     batch_size: int | None = None,
-    precision: Literal["float32", "bf16"] = "float32",
+    precision: Precision = "float32",
 ) -> Tensor:
     """Return the features of raw samples, ``[N, D]``; the backbone is taken as it is in evaluation mode.
 
