@@ -37,7 +37,7 @@ def distillation(new: Tensor, old: Tensor, temperature: float = 2.0) -> Tensor:
     return _mean(-(q * log_p.masked_fill(q == 0, 0)).sum(1))  # 0 log 0 is 0, not NaN
 
 
-def masked_cross_entropy(scores: Tensor, y: Tensor, allowed: Tensor) -> Tensor:
+def masked_cross_entropy(scores: Tensor, y: Tensor, allowed: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Return the mean cross-entropy of a softmax over the allowed classes only.
 
     ER-ACE (Caccia et al., ICLR 2022) allows the classes of the incoming batch, LwF those of the experience.  A
@@ -47,6 +47,7 @@ def masked_cross_entropy(scores: Tensor, y: Tensor, allowed: Tensor) -> Tensor:
         scores: ``[B, C]``.
         y: int64 ``[B]``.
         allowed: bool, ``[C]`` for all samples or ``[B, C]`` for each.
+        label_smoothing: share of the target that the allowed classes get evenly.
 
     Raises:
         ValueError: a label is not allowed: its loss would be infinite.
@@ -62,7 +63,11 @@ def masked_cross_entropy(scores: Tensor, y: Tensor, allowed: Tensor) -> Tensor:
         raise ValueError(f"allowed is {_described(allowed)}; allowed: bool [{classes}] or [{rows}, {classes}]")
     mask = allowed.to(scores.device).expand_as(scores)
     _no_label(y, ~mask.gather(1, y[:, None]).squeeze(1), "a class that is allowed for its sample")
-    return _cross_entropy(scores.masked_fill(~mask, -torch.inf), y)
+    masked = scores.masked_fill(~mask, -torch.inf)
+    if not label_smoothing:
+        return _cross_entropy(masked, y)
+    even = -masked.log_softmax(1).masked_fill(~mask, 0).sum(1) / mask.sum(1)
+    return (1 - label_smoothing) * _cross_entropy(masked, y) + label_smoothing * _mean(even)
 
 
 def balanced_softmax(scores: Tensor, y: Tensor, counts: Tensor) -> Tensor:

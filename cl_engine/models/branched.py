@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cl_engine.data.normalisation import Normalisation
+from cl_engine.kinds.problems import OptionError
 from cl_engine.models.network import Network
 
 
@@ -29,9 +30,13 @@ class Branched(Network):
 
     Args:
         backbone, shape, generator, device, normalisation: as of :class:`Network`.
+        cut: how many stages g has instead; with 0 whole backbones stand side by side, as in DER.
 
     Attributes:
         width: D, features of one block.
+
+    Raises:
+        OptionError: a cut that leaves no stage to repeat.
 
     >>> network = Branched("mlp", (4,), torch.Generator().manual_seed(0), torch.device("cpu"))
     >>> network.branch()
@@ -46,11 +51,17 @@ class Branched(Network):
         generator: torch.Generator,
         device: torch.device,
         normalisation: Normalisation | None = None,
+        cut: int | None = None,
     ) -> None:
         super().__init__(backbone, shape, generator, device, normalisation)
         self.width = self.backbone.features
-        *general, last = self.backbone.stages
-        self.backbone.stages = nn.Sequential(*general, Branches([last]))
+        stages = list(self.backbone.stages)
+        last = len(stages) - 1
+        cut = last if cut is None else cut
+        if cut > last:
+            raise OptionError("cut", f"{cut}, but the backbone has {len(stages)} stages; allowed: 0 to {last}")
+        block = stages[-1] if cut == last else nn.Sequential(*stages[cut:])
+        self.backbone.stages = nn.Sequential(*stages[:cut], Branches([block]))
 
     @property
     def general(self) -> nn.Sequential:

@@ -48,19 +48,20 @@ def single_growth(sizes: BackboneSizes, new_classes: Sequence[int]) -> list[Netw
 
 
 def expandable_growth(sizes: BackboneSizes, new_classes: Sequence[int]) -> list[NetworkBytes]:
-    """Return what DER (Yan et al., CVPR 2021; a backbone for each experience, not pruned) holds after each.
+    """Return what DER (Yan et al., CVPR 2021; not pruned) holds after each experience.
 
     Args:
         sizes: the backbone.
-        new_classes: how many classes each experience adds.
+        new_classes: how many classes each experience adds; one that adds none gets no backbone.
     """
+    backbones = itertools.accumulate(int(new > 0) for new in new_classes)
     return [
         NetworkBytes(
             model_bytes(expandable_parameters(sizes.generalised, sizes.specialised, t)),
             _head(seen, t * sizes.features),
             t * sizes.buffers,
         )
-        for t, seen in enumerate(itertools.accumulate(new_classes), start=1)
+        for t, seen in zip(backbones, itertools.accumulate(new_classes), strict=True)
     ]
 
 

@@ -54,15 +54,24 @@ class MEMO(Replay):
             ),
         ] = "auto",
         auxiliary: Annotated[float, Field(ge=0, le=1e9, description="weight alpha of the auxiliary loss")] = 1.0,
+        cut: Annotated[
+            int | None,
+            Field(
+                ge=0,
+                description="stages of the backbone in the generalised part, the others are repeated; default: all "
+                "but the last",
+            ),
+        ] = None,
     ) -> None:
         super().__init__(
             backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, mix="joint"
         )
-        self.train_base, self.auxiliary = train_base, auxiliary
+        self.train_base, self.auxiliary, self.cut = train_base, auxiliary, cut
 
     def build(self, task: Task) -> Branched:
         """Return the network of the first experience, with one block."""
-        return Branched(self.backbone, task.shape, task.generator("backbone"), task.device, task.normalisation)
+        generator = task.generator("backbone")
+        return Branched(self.backbone, task.shape, generator, task.device, task.normalisation, self.cut)
 
     def extend(self, task: Task) -> None:
         """Branch off a new block from the second experience on; the head grows both ways."""
@@ -72,6 +81,10 @@ class MEMO(Replay):
             few = self.first_classes <= FEW_CLASSES
             self.network.general.requires_grad_(few if self.train_base == "auto" else self.train_base)
             self.network.branch()
+        self.grow_head(task)
+
+    def grow_head(self, task: Task) -> None:
+        """Add rows for new classes and columns for new features; what is there stays as it is."""
         width = self.network.backbone.features
         self.network.head.grow(task.seen_classes, task.generator("head"), features=width)
 
