@@ -23,7 +23,7 @@ from cl_engine.terms.training import Training
 from cl_engine.training.loop import fit
 
 VALIDATION = 10  # one exemplar of so many is for the second stage
-STEPS, RATE = 200, 0.01  # of the second stage, Adam on all its samples; two numbers need no more
+STEPS, RATE = 100, 0.05  # of the second stage, Adam on all its samples; two numbers need no more
 DAMPING = 0.1  # weight of beta^2 / 2
 
 
