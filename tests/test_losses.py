@@ -128,6 +128,18 @@ def test_masked_cross_entropy_is_the_cross_entropy_of_the_allowed_columns(seed, 
     agree(masked_cross_entropy, cross_entropy(scores, y, lambda i: np.flatnonzero(one)), scores, y, one)
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.5])
+def test_smoothed_masked_cross_entropy_is_torchs_of_the_allowed_columns(smoothing):
+    scores = t(np.random.default_rng(0).standard_normal((4, 6)))
+    allowed, inside = torch.tensor([False, True, False, True, True, False]), torch.tensor([2, 0, 1, 1])
+    expected = torch.nn.functional.cross_entropy(scores[:, allowed], inside, label_smoothing=smoothing)
+    found = masked_cross_entropy(scores, torch.tensor([1, 3, 4])[torch.tensor([2, 0, 1, 1])], allowed, smoothing)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-12)
+    (gradient,) = torch.autograd.grad(found, scores)
+    assert (gradient[:, ~allowed] == 0).all()
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, scores)[0])
+
+
 def test_masked_cross_entropy_equals_the_numbers_of_er_ace():
     r = np.random.default_rng(6)
     new, memory = t(r.standard_normal((4, 6))), t(r.standard_normal((8, 6)))

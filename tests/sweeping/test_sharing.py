@@ -72,6 +72,10 @@ def nothing_learned():
         {"kind": "replay", "selection": "herding", **SMALL},
         {"kind": "icarl", **SMALL},
         {"kind": "memo", **SMALL},
+        {"kind": "lwf", **SMALL},
+        {"kind": "wa", **SMALL},
+        {"kind": "bic", **SMALL},
+        {"kind": "der-expandable", **SMALL},
     ],
     ids=str,
 )

@@ -15,6 +15,9 @@ class WA(DistilledReplay):
     ``(1 - l) CE + l KD`` while training; then every row of the head that belongs to a class first seen in this
     experience is multiplied by gamma, the mean norm of old rows over that of new ones.  Biases stay.  Where no
     class is new, or none is old, gamma is 1.  Weights of the head may be negative while training, as in PyCIL.
+
+    Made for long training, after which new rows are longer.  After short training they are shorter than rows that
+    have learned in several experiences: gamma is then above 1 and favours new classes.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"

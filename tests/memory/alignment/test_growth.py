@@ -82,6 +82,12 @@ def test_experiences_need_not_be_equal(resnet32):
     assert len({h.under("paper") for h in held}) == 3
 
 
+def test_no_backbone_is_added_where_no_class_is_new(resnet32):
+    held = expandable_growth(resnet32, [50, 0, 5, 0])
+    assert [h.parameters for h in held] == [4 * t * 463_504 for t in (1, 1, 2, 2)]
+    assert [h.head for h in held] == [4 * 50 * 65, 4 * 50 * 65, 4 * 55 * 129, 4 * 55 * 129]
+
+
 @pytest.mark.parametrize("policy", ["full", "paper"])
 def test_the_ledger_of_a_real_network_says_the_same(policy):
     network = Network("resnet14", (1, 8, 8), torch.Generator().manual_seed(0), torch.device("cpu"))

@@ -284,3 +284,45 @@ def test_it_learns_where_classes_return():
 def test_train_base_is_auto_true_or_false(train_base):
     with pytest.raises(cl_engine.ConfigError, match="train_base"):
         Scenario.load({"data": "digits", "strategy": {"kind": "memo", "train_base": train_base}})
+
+
+@pytest.mark.parametrize(("cut", "parameters"), [(2, 4_420_624), (3, 3_626_896), (0, 4_635_040)])
+def test_the_cut_decides_what_is_repeated(cut, parameters):
+    """Ten experiences of ResNet-32, cut before its second group, before its third one, and before everything."""
+    made = rebuilder([range(10 * t, 10 * t + 10) for t in range(10)], (3, 32, 32), backbone="resnet32", cut=cut)
+    network = made.begun(10).network
+    assert sum(e.bytes for e in ledger(network) if e.kind == "parameters") == 4 * parameters
+    assert len(network.general) == cut
+
+
+def test_a_cut_moves_no_score_before_there_are_branches():
+    x = digits(0, 1).x[:4]
+    scores = [rebuilder(backbone="resnet14", cut=cut).begun(1).eval().predict(x) for cut in (0, 1, 2, 3, None)]
+    assert all(torch.equal(scores[0], others) for others in scores[1:])
+
+
+def test_a_cut_that_leaves_nothing_to_repeat_is_named():
+    strategy = {"kind": "memo", "backbone": "convnet2", "cut": 2}
+    with pytest.raises(cl_engine.ConfigError, match="2, but the backbone has 2 stages; allowed: 0 to 1"):
+        cl_engine.run({"data": "digits", "strategy": strategy})
+
+
+def test_the_contract_is_kept_with_another_cut():
+    check_strategy(MEMO, on=("repeating-classes",), backbone="resnet14", cut=1, total=12)
+
+
+def test_a_run_with_resnet32_on_generated_images_holds_the_published_trace(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), np.uint8)
+    y = np.arange(60) % 20
+    np.savez(tmp_path / "noise.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
+    scenario = {
+        "data": {"kind": "npz", "path": str(tmp_path / "noise.npz")},
+        "stream": {"kind": "class-incremental", "step": 10},
+        "strategy": {"kind": "memo", "backbone": "resnet32", "total": 20},
+        "training": {"epochs": 1},
+    }
+    for t, entries in enumerate(cl_engine.run(scenario).memory["entries"], start=1):
+        parameters, head, buffers = TRACE[t]
+        held = by_kind(entries)
+        assert (held["parameters"], held["head"], held["buffers"]) == (4 * parameters, 4 * head, buffers)
+        assert held["exemplars"] == 20 * 3072
