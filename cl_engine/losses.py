@@ -8,6 +8,7 @@ Weights (lambda, T squared, base temperatures) belong to the method and are not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -47,7 +48,7 @@ def masked_cross_entropy(scores: Tensor, y: Tensor, allowed: Tensor, label_smoot
         scores: ``[B, C]``.
         y: int64 ``[B]``.
         allowed: bool, ``[C]`` for all samples or ``[B, C]`` for each.
-        label_smoothing: share of the target that the allowed classes get evenly.
+        label_smoothing: share of the target that all allowed classes of a sample get evenly.
 
     Raises:
         ValueError: a label is not allowed: its loss would be infinite.
@@ -64,10 +65,60 @@ def masked_cross_entropy(scores: Tensor, y: Tensor, allowed: Tensor, label_smoot
     mask = allowed.to(scores.device).expand_as(scores)
     _no_label(y, ~mask.gather(1, y[:, None]).squeeze(1), "a class that is allowed for its sample")
     masked = scores.masked_fill(~mask, -torch.inf)
+    loss = _cross_entropy(masked, y)
     if not label_smoothing:
-        return _cross_entropy(masked, y)
+        return loss
     even = -masked.log_softmax(1).masked_fill(~mask, 0).sum(1) / mask.sum(1)
-    return (1 - label_smoothing) * _cross_entropy(masked, y) + label_smoothing * _mean(even)
+    return (1 - label_smoothing) * loss + label_smoothing * _mean(even)
+
+
+def logit_matching(new: Tensor, stored: Tensor, width: Tensor) -> Tensor:
+    """Return the mean over B of the mean square of ``new - stored`` over the columns that a sample was stored with.
+
+    Dark experience replay (Buzzega et al., NeurIPS 2020).  The paper writes the squared L2 norm; its released code
+    takes the mean over all outputs, which this equals where all of them were stored.  Columns of classes that came
+    after a sample was stored have no part in it.
+
+    Args:
+        new: logits ``[B, C]``.
+        stored: ``[B, C]``, a constant; what stands in later columns is not read.
+        width: int ``[B]``, how many columns of a sample were stored, 1 to C.
+
+    >>> logit_matching(torch.ones(2, 3), torch.zeros(2, 3), torch.tensor([1, 3]))
+    tensor(1.)
+    """
+    _same_shape(new, stored, "[B, C]")
+    if width.shape != new.shape[:1] or bool(((width < 1) | (width > new.shape[1])).any()):
+        raise ValueError(f"width is {_described(width)}; allowed: [{len(new)}], each 1 to {new.shape[1]}")
+    known = torch.arange(new.shape[1], device=new.device) < width[:, None]
+    squares = (new - stored.detach()).masked_fill(~known, 0).square()
+    return _mean(squares.sum(1) / width)
+
+
+def quadratic_penalty(
+    weights: Sequence[Tensor], anchors: Sequence[Tensor], importances: Sequence[Tensor]
+) -> Tensor:
+    """Return ``sum_j importance_j (weight_j - anchor_j)^2`` over all entries of all tensors.
+
+    The pull of EWC (with lambda / 2 before it), SI (with c) and MAS (with lambda).  Entries of a weight beyond its
+    anchor's shape, rows of a head that has grown since, are free.
+
+    Args:
+        weights: tensors, at least one.
+        anchors: as many, constants, none larger than its weight in any dimension.
+        importances: as many, constants, each of its anchor's shape.
+
+    >>> quadratic_penalty([torch.tensor([3.0, 9.0])], [torch.tensor([1.0])], [torch.tensor([0.5])])
+    tensor(2.)
+    """
+    terms = []
+    for weight, anchor, importance in zip(weights, anchors, importances, strict=True):
+        if importance.shape != anchor.shape:
+            found = f"an importance is {list(importance.shape)} and its anchor {list(anchor.shape)}"
+            raise ValueError(f"{found}; allowed: the same shape")
+        since = weight[tuple(map(slice, anchor.shape))]
+        terms.append((importance.detach() * (since - anchor.detach()).square()).sum())
+    return torch.stack(terms).sum()
 
 
 def balanced_softmax(scores: Tensor, y: Tensor, counts: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -16,7 +17,7 @@ from cl_engine.terms.task import Task
 from cl_engine.terms.training import Training
 from cl_engine.training.augmentation import Augmentation, augmentation_of
 from cl_engine.training.augmentation import views as views_of
-from cl_engine.training.stepper import FitError, Stepper
+from cl_engine.training.stepper import FitError, Hook, Stepper
 
 Mix = Literal["joint", "balanced"] | int
 Groups = Sequence[Mapping[str, Any]]
@@ -38,7 +39,9 @@ def fit(
     groups: Groups | None = None,
     training: Training | None = None,
     name: str = "main",
-    after_step: Callable[[], None] | None = None,
+    before_step: Hook | None = None,
+    after_step: Hook | None = None,
+    whole: bool = False,
 ) -> None:
     """Minimise ``loss``, as ``task.training`` says; leaves ``module`` in evaluation mode.
 
@@ -67,7 +70,10 @@ def fit(
             ``weight_decay``; default: one group of all that is trained.
         training: options instead of the task's, of a second stage for example.
         name: whose optimizer this is; a second stage or a second module has another name.
+        before_step: called before every step of the optimizer, once gradients are there and before they are clipped;
+            it may change them.  What it takes it charges itself; a plan calls it once.
         after_step: called after every step of the optimizer, while gradients are still there.
+        whole: the samples are all there is to train on, so train as offline in an online stream too.
 
     Raises:
         DivergedError: the loss is not finite at the end of an epoch or micro-batch.
@@ -82,21 +88,22 @@ def fit(
     40
     """
     options = training or task.training
-    stepper = _stepper(module, task, options, groups, name)
-    loop = _Loop(samples, memory, mix, views, options, task, name)
+    online = task.online and not whole
+    stepper = _stepper(module, task, options, groups, name if online else None)
+    loop = _Loop(samples, memory, mix, views, options, task, name, online)
     stepper.parts.train(True)
     if task.dry:
         for batch in loop.first():
-            stepper.measure(batch, loss)
-    elif task.online:
-        _fit_micro_batch(loop, stepper, loss, after_step)
+            stepper.measure(batch, loss, before_step)
     else:
-        _fit_epochs(loop, stepper, loss, after_step)
+        steps = _fit_micro_batch if online else _fit_epochs
+        steps(loop, stepper, partial(stepper.step, loss=loss, before_step=before_step, after_step=after_step))
     stepper.parts.train(False)
 
 
-def _stepper(module: nn.Module, task: Task, options: Training, groups: Groups | None, name: str) -> Stepper:
-    if not task.online:
+def _stepper(module: nn.Module, task: Task, options: Training, groups: Groups | None, name: str | None) -> Stepper:
+    """Return a new stepper, or where it has a ``name`` that of the experience."""
+    if name is None:
         return Stepper(module, task, options, groups)
     stepper = task.steppers.setdefault(name, None) or Stepper(module, task, options, groups)
     task.steppers[name] = stepper
@@ -109,29 +116,25 @@ def _stepper(module: nn.Module, task: Task, options: Training, groups: Groups | 
     return found
 
 
-def _fit_epochs(
-    loop: _Loop, stepper: Stepper, loss: Callable[[Samples], Tensor], after_step: Callable[[], None] | None
-) -> None:
+def _fit_epochs(loop: _Loop, stepper: Stepper, step: Callable[[Samples], Tensor]) -> None:
     options, task = loop.options, loop.task
     per_epoch = loop.batches_per_epoch
     for epoch in range(options.epochs):
         total = torch.zeros((), device=loop.samples.y.device)
         for number, batch in enumerate(loop.epoch()):
             stepper.set_rate(_rate(options, epoch * per_epoch + number, per_epoch))
-            total += stepper.step(batch, loss, after_step=after_step)
-        stepper.flush(after_step)
+            total += step(batch)
+        stepper.flush()
         _check_finite(total, task, f"epoch {epoch + 1}")  # one synchronisation an epoch
         task.progress(f"epoch {epoch + 1}/{options.epochs}")
 
 
-def _fit_micro_batch(
-    loop: _Loop, stepper: Stepper, loss: Callable[[Samples], Tensor], after_step: Callable[[], None] | None
-) -> None:
+def _fit_micro_batch(loop: _Loop, stepper: Stepper, step: Callable[[Samples], Tensor]) -> None:
     stepper.due += len(loop.samples) * loop.options.updates_per_sample
     total = torch.zeros((), device=loop.samples.y.device)
     while stepper.due >= 1:
         stepper.due -= 1
-        total += stepper.step(loop.micro_batch(), loss, after_step=after_step)
+        total += step(loop.micro_batch())
     _check_finite(total, loop.task, "a micro-batch")
 
 
@@ -147,12 +150,14 @@ class _Loop:
         options: Training,
         task: Task,
         name: str,
+        online: bool,
     ) -> None:
+        self.online = online
         self.samples, self.mix, self.views, self.options, self.task = samples, mix, views, options, task
         self.memory = memory if memory is not None and len(memory) else None
-        if isinstance(self.memory, EncodedSamples) and not task.online:
+        if isinstance(self.memory, EncodedSamples) and not online:
             self.memory = _decoded(self.memory, task)
-        if isinstance(self.memory, Samples) and mix == "joint" and not task.online:
+        if isinstance(self.memory, Samples) and mix == "joint" and not online:
             self.samples, self.memory = _joined(samples, self.memory), None
         self.augmentation: Augmentation | None = augmentation_of(options.augmentation)
         suffix = "" if name == "main" else f"/{name}"
@@ -166,7 +171,7 @@ class _Loop:
 
     def first(self) -> Iterator[Samples]:
         """Yield one batch as large as any, if there is one."""
-        if self.task.online:
+        if self.online:
             yield self.micro_batch()
         else:
             for batch in self.samples.batches(self.options.batch_size):

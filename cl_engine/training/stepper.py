@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,8 +14,11 @@ from cl_engine.errors import EngineError
 from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
 from cl_engine.terms.training import Training
+from cl_engine.training.activations import charged_activations
 from cl_engine.training.parts import Parts
 from cl_engine.training.sgd import SGD
+
+Hook = Callable[[], None]
 
 
 class FitError(EngineError, ValueError):
@@ -43,6 +46,7 @@ class Stepper:
         self.task, self.options = task, options
         self.batches, self.due = 0, 0.0
         self._largest, self._waiting, self._states = 0, 0, -1
+        self._hooks: tuple[Hook | None, Hook | None] = (None, None)
         self.parts = Parts(module)
         self._groups, self._all = _trained(module, groups), groups is None
         self.parameters = [p for group in self._groups for p in group["params"]]
@@ -72,32 +76,38 @@ class Stepper:
         batch: Samples,
         loss: Callable[[Samples], Tensor],
         *,
-        after_step: Callable[[], None] | None = None,
+        before_step: Hook | None = None,
+        after_step: Hook | None = None,
     ) -> Tensor:
         """Take a step, or with ``accumulate`` a part of one; return the detached loss.
 
         Args:
             batch: what the loss is of.
             loss: maps a batch to a scalar.
+            before_step: called before a step of the optimizer, once gradients are averaged and not yet clipped.
             after_step: called after a step of the optimizer.
         """
+        self._hooks = before_step, after_step
         if not self._waiting:
             self._forget_gradients()
         value = self._backward(batch, loss)
         self.batches += 1
         self._waiting += 1
         if self._waiting == self.options.accumulate:
-            self.flush(after_step)
+            self.flush()
         return value.detach()
 
-    def flush(self, after_step: Callable[[], None] | None = None) -> None:
+    def flush(self) -> None:
         """Take the step that accumulated gradients wait for, if any."""
         if not self._waiting:
             return
+        before_step, after_step = self._hooks
         if self._waiting > 1:
             for parameter in self.parameters:
                 if parameter.grad is not None:
                     parameter.grad.div_(self._waiting)
+        if before_step is not None:
+            before_step()
         if self.options.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.options.clip)
         self._waiting = 0
@@ -108,9 +118,11 @@ class Stepper:
         if after_step is not None:
             after_step()
 
-    def measure(self, batch: Samples, loss: Callable[[Samples], Tensor]) -> None:
+    def measure(self, batch: Samples, loss: Callable[[Samples], Tensor], before_step: Hook | None = None) -> None:
         """Charge what a step on ``batch`` would take, without taking it."""
         self._backward(batch, loss)
+        if before_step is not None:
+            before_step()
         self.task.charge("optimizer", self._bytes_of_state())
         self._forget_gradients()
 
@@ -124,7 +136,7 @@ class Stepper:
             self.task.charge("batch", bytes_of([batch.x, batch.y]))
         if self.options.compile:
             loss = self._loss_of.setdefault(loss, torch.compile(loss))
-        measured = _charged_activations(self.task, self.parameters) if larger else nullcontext()
+        measured = charged_activations(self.task, self.parameters) if larger else nullcontext()
         with measured, self._precision:
             value = loss(batch)
         if not (isinstance(value, Tensor) and value.ndim == 0 and value.requires_grad):
@@ -187,20 +199,3 @@ def _wants_channels_last(module: nn.Module, options: Training, task: Task) -> bo
     else:
         wanted = options.precision == "bf16" or task.device.type == "cuda"
     return wanted and any(isinstance(part, nn.Conv2d) for part in module.modules())
-
-
-@contextmanager
-def _charged_activations(task: Task, parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Measure what autograd saves for the backward pass, each storage once, parameters excluded."""
-    own = {p.untyped_storage().data_ptr() for p in parameters}
-    saved: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            saved[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        yield
-    task.charge("activations", sum(saved.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from cl_engine.kinds.problems import OptionError
 from cl_engine.kinds.signature import Alias
 from cl_engine.memory.codecs.codec import CodecOption, build_codec
 from cl_engine.memory.exemplars import Exemplars, Selection
+from cl_engine.memory.exemplars.encoded import Column
 from cl_engine.memory.exemplars.quota import Limits, Quota
 from cl_engine.memory.exemplars.selection import BY_FEATURES
 from cl_engine.models.backbone import BackboneOption
@@ -24,7 +26,13 @@ from cl_engine.training.loop import Mix, fit
 
 DEFAULT_TOTAL = 200
 
-
+SelectionOption = Annotated[
+    Selection,
+    Field(
+        description="of each class a uniform sample (random, class-balanced), the newest (ring), greedy "
+        "herding (iCaRL) or the nearest to the mean (MEMO's text); or one reservoir over the whole stream"
+    ),
+]
 TotalOption = Annotated[
     int | None,
     Alias("memory_size"),
@@ -35,6 +43,13 @@ PerClassOption = Annotated[
 ]
 QuotaOption = Annotated[
     Quota, Field(description="even shares that use every slot, or floor(K / classes) each as in the papers")
+]
+MixOption = Annotated[
+    Literal["balanced", "joint"] | Annotated[int, Field(ge=1, le=10**6)],
+    Field(
+        description="exemplars beside a batch of new samples: as many again (balanced), a number of them, "
+        "or one shuffled set with the new samples (joint; online: the batch filled up to batch_size)"
+    ),
 ]
 
 
@@ -51,29 +66,18 @@ class Replay(Finetune):
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
+    columns: ClassVar[Mapping[str, Column]] = {}  # what else is stored of each exemplar
 
     def __init__(
         self,
         *,
         backbone: BackboneOption = "mlp",
-        selection: Annotated[
-            Selection,
-            Field(
-                description="of each class a uniform sample (random, class-balanced), the newest (ring), greedy "
-                "herding (iCaRL) or the nearest to the mean (MEMO's text); or one reservoir over the whole stream"
-            ),
-        ] = "random",
+        selection: SelectionOption = "random",
         total: TotalOption = None,
         per_class: PerClassOption = None,
         quota: QuotaOption = "even",
         codec: CodecOption = "raw",
-        mix: Annotated[
-            Literal["balanced", "joint"] | Annotated[int, Field(ge=1, le=10**6)],
-            Field(
-                description="exemplars beside a batch of new samples: as many again (balanced), a number of them, "
-                "or one shuffled set with the new samples (joint; online: the batch filled up to batch_size)"
-            ),
-        ] = "balanced",
+        mix: MixOption = "balanced",
     ) -> None:
         super().__init__(backbone=backbone)
         self.mix: Mix = mix
@@ -90,7 +94,7 @@ class Replay(Finetune):
         if task.index == 0:
             codec = build_codec(self.codec, frozen=self.network.frozen)
             shape = (self.network.backbone.features,) if codec.of_features else task.shape
-            self.memory = Exemplars(self.selection, shape, codec).to(task.device)
+            self.memory = Exemplars(self.selection, shape, codec, self.columns).to(task.device)
         self.memory.grow(task.seen_classes)
 
     def learn(self, task: Task, samples: Samples) -> None:
@@ -100,16 +104,26 @@ class Replay(Finetune):
         task.once(self.network, lambda: self.train_on(task, samples))
         if task.dry and self.memory.sizes_vary and self.selection in BY_FEATURES:
             self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
+        samples = self.described(task, samples)
         self.memory.update(samples, self._limits(task), task.generator("exemplars"), self.features_of_held)
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Minimise the loss of samples and exemplars together."""
         fit(self.network, samples, task, self.loss, memory=self.memory, mix=self.mix)
 
+    def described(self, task: Task, samples: Samples) -> Samples:
+        """Return samples that were trained on with the columns that the memory stores of them: none."""
+        return samples
+
     def loss(self, batch: Samples) -> Tensor:
         """Mean cross-entropy over the batch, a scalar."""
-        scores = self.scores(self.network, batch.x)
-        return F.cross_entropy(scores, batch.y, label_smoothing=self.label_smoothing)
+        return self.cross_entropy(self.scores(self.network, batch.x), batch.y)
+
+    def cross_entropy(self, scores: Tensor, y: Tensor) -> Tensor:
+        """Mean cross-entropy of scores ``[B, classes]`` and labels, a scalar; 0 over nothing."""
+        if not len(y):
+            return scores.sum()
+        return F.cross_entropy(scores, y, label_smoothing=self.label_smoothing)
 
     def scores(self, network: Network, x: Tensor) -> Tensor:
         """Return a network's scores ``[B, classes]`` of samples as the memory holds them: features or raw ones."""

@@ -1,0 +1,82 @@
+"""A-GEM: no step may raise the loss of the exemplars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from cl_engine.data.samples import Samples
+from cl_engine.memory.codecs.codec import CodecOption
+from cl_engine.models.backbone import BackboneOption
+from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, SelectionOption, TotalOption
+from cl_engine.strategies.strategy import BudgetDecides
+from cl_engine.terms.task import Task
+from cl_engine.training.gradients import gradients
+from cl_engine.training.loop import fit
+
+
+class AGEM(Replay):
+    """Averaged gradient episodic memory (A-GEM; Chaudhry et al., ICLR 2019).
+
+    Trains on new samples only.  Where the gradient ``g`` of a step and that of exemplars, ``r``, disagree, ``g.r <
+    0``, the step follows ``g - (g.r / r.r) r`` instead, which leaves the exemplars' loss as it is to first order.
+    The projection comes before clipping, weight decay and momentum.  Exemplars go through the network in evaluation
+    mode, so they move no running statistics.
+
+    The memory is that of ``replay``: by default of each class as many, chosen at the end of an experience, which
+    stands for the authors' fill by task; with ``selection: reservoir`` it is A-GEM-R.  The authors mask the head by
+    the task, here all seen classes compete.
+    """
+
+    budget_decides: ClassVar[BudgetDecides] = "exemplars"
+
+    def __init__(
+        self,
+        *,
+        backbone: BackboneOption = "mlp",
+        reference: Annotated[
+            int, Field(ge=1, le=10**6, description="exemplars drawn for the gradient that a step is held against")
+        ] = 256,
+        selection: SelectionOption = "random",
+        total: TotalOption = None,
+        per_class: PerClassOption = None,
+        quota: QuotaOption = "even",
+        codec: CodecOption = "raw",
+    ) -> None:
+        super().__init__(
+            backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, codec=codec
+        )
+        self.reference = reference
+
+    def train_on(self, task: Task, samples: Samples) -> None:
+        """Minimise the loss of the samples with steps that exemplars have no objection to."""
+        project = partial(self.project, task) if len(self.memory) else None
+        fit(self.network, samples, task, self.loss, before_step=project)
+
+    def project(self, task: Task) -> None:
+        """Change the gradients of the network where those of exemplars disagree with them."""
+        exemplars = self.memory.sample(self.reference, task.generator("reference"))
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self.network.eval()
+        references = gradients(self.loss, exemplars, parameters, task, "reference")
+        self.network.train()
+        found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        for parameter, gradient in zip(parameters, projected(found, references), strict=True):
+            parameter.grad = gradient
+
+
+def projected(gradient: Sequence[Tensor], reference: Sequence[Tensor]) -> list[Tensor]:
+    """Return ``g - (g.r / r.r) r`` where ``g.r < 0``, else ``g``; tensors of one vector each, part by part.
+
+    >>> projected([torch.tensor([1.0, -1.0])], [torch.tensor([0.0, 2.0])])
+    [tensor([1., 0.])]
+    """
+    agreement = torch.stack([(g * r).sum() for g, r in zip(gradient, reference, strict=True)]).sum()
+    length = torch.stack([r.square().sum() for r in reference]).sum()
+    share = torch.where(agreement < 0, agreement / length, 0)  # r = 0 never disagrees
+    return [g - share * r for g, r in zip(gradient, reference, strict=True)]

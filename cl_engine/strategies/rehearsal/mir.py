@@ -1,0 +1,94 @@
+"""MIR: rehearse the exemplars that the next step would hurt most."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from cl_engine.data.samples import Samples
+from cl_engine.memory.codecs.codec import CodecOption
+from cl_engine.models.backbone import BackboneOption
+from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, SelectionOption, TotalOption
+from cl_engine.strategies.strategy import BudgetDecides
+from cl_engine.terms.task import Task
+
+
+class MIR(Replay):
+    """Maximally interfered retrieval (MIR; Aljundi et al., NeurIPS 2019).
+
+    Beside each batch stand ``candidates`` from the memory.  Those whose loss would rise most by a plain gradient
+    step on the new samples alone, as many as these, are trained on with them; the others only take part in the
+    choice.  Candidates are judged in evaluation mode, and no copy of the network is made.
+
+    Online the memory holds samples of the current experience too; the released code leaves those out, for which it
+    must know where one ends.
+    """
+
+    budget_decides: ClassVar[BudgetDecides] = "exemplars"
+
+    def __init__(
+        self,
+        *,
+        backbone: BackboneOption = "mlp",
+        candidates: Annotated[
+            int,
+            Field(ge=1, le=10**6, description="exemplars drawn beside a batch, of which the most hurt are used"),
+        ] = 50,
+        selection: SelectionOption = "reservoir",
+        total: TotalOption = None,
+        per_class: PerClassOption = None,
+        quota: QuotaOption = "even",
+        codec: CodecOption = "raw",
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            selection=selection,
+            total=total,
+            per_class=per_class,
+            quota=quota,
+            codec=codec,
+            mix=candidates,
+        )
+
+    def begin(self, task: Task) -> None:
+        """Begin as replay does; the virtual step is as long as a step is at first."""
+        super().begin(task)
+        self.rate = task.training.lr
+
+    def loss(self, batch: Samples) -> Tensor:
+        """Mean cross-entropy of new samples and, of the candidates, those that are hurt most, a scalar."""
+        old = batch.rehearsed
+        new, candidates = batch[~old], batch[old]
+        if not len(candidates):
+            return super().loss(new)
+        self.network.eval()
+        part = self.network.head if self._on_features else self.network
+        hurt = interference(part, new, candidates, self.rate)
+        self.network.train()
+        return super().loss(new + candidates[hurt.topk(min(len(new), len(hurt))).indices])
+
+
+def interference(module: nn.Module, new: Samples, candidates: Samples, rate: float) -> Tensor:
+    """Return by how much the loss of each candidate would rise by a gradient step on the new samples, ``[N]``.
+
+    Args:
+        module: maps samples to logits; does not change.
+        new: what the step would be on.
+        candidates: whose losses are compared.
+        rate: length of the step.
+    """
+    weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    loss = F.cross_entropy(module(new.x), new.y)
+    slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
+    with torch.no_grad():
+        moved = {name: p - rate * slope for (name, p), slope in zip(weights.items(), slopes, strict=True)}
+        after = functional_call(module, moved, (candidates.x,))
+        before = module(candidates.x)
+        return F.cross_entropy(after, candidates.y, reduction="none") - F.cross_entropy(
+            before, candidates.y, reduction="none"
+        )
