@@ -90,7 +90,7 @@ class Tar(Members):
             if not _is_hidden(name):
                 if info.isfile():
                     self.places[name] = info.offset_data, info.size
-                yield _member(name, info)
+                yield _member(name, info, os.fstat(self.file.fileno()).st_mtime_ns)
 
     def _open(self) -> tarfile.TarFile:
         with _told():
@@ -117,7 +117,7 @@ class PackedTar(Members):
             for info in _infos(tar):
                 name = _name(info)
                 if not _is_hidden(name):
-                    yield _member(name, info)
+                    yield _member(name, info, os.stat(self.path).st_mtime_ns)
 
     def read(self, name: bytes) -> bytes:
         """Return a file's bytes, after all that stand before it."""
@@ -192,13 +192,14 @@ def _name(info: tarfile.TarInfo) -> bytes:
     return name + b"/" if info.isdir() else name
 
 
-def _member(name: bytes, info: tarfile.TarInfo) -> Member:
+def _member(name: bytes, info: tarfile.TarInfo, stamp: int = 0) -> Member:
+    """Return a member; ``stamp`` is the archive's own, as a tar says nothing of content that could be trusted."""
     problem = _leads_outside(name) or too_large(info.size)
     if info.issym() or info.islnk():
         problem = "is a link"
     elif info.issparse() or not (info.isfile() or info.isdir()):
         problem = NO_REGULAR_FILE
-    return Member(name, info.size, int(info.mtime), problem)
+    return Member(name, info.size, stamp, problem)
 
 
 def _is_hidden(name: bytes) -> bool:

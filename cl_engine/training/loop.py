@@ -70,8 +70,8 @@ def fit(
             ``weight_decay``; default: one group of all that is trained.
         training: options instead of the task's, of a second stage for example.
         name: whose optimizer this is; a second stage or a second module has another name.
-        before_step: called before every step of the optimizer, once gradients are there and before they are clipped;
-            it may change them.  What it takes it charges itself; a plan calls it once.
+        before_step: called before every step of the optimizer, once gradients are there and before they are
+            clipped; it may change them.  What it takes it charges itself; a plan calls it once.
         after_step: called after every step of the optimizer, while gradients are still there.
         whole: the samples are all there is to train on, so train as offline in an online stream too.
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import os
 import shutil
 import tarfile
@@ -280,3 +281,19 @@ def test_options_that_cannot_work_together_are_told():
         Folder(path="x", resize="pad")
     with pytest.raises(OptionError, match="has only one"):
         Folder(path="x.tar.gz", cache="encoded")
+
+
+def test_a_tar_that_was_written_anew_with_the_same_names_sizes_and_times_is_decoded_anew(tmp_path):
+    """`tar --mtime=@0` and Python's TarInfo say 1970 of every member, whatever is in it."""
+    means = []
+    for value in (10, 200):
+        with tarfile.open(tmp_path / "a.tar", "w") as tar:
+            for label, number in itertools.product("ab", range(5)):
+                content = io.BytesIO()
+                Image.new("RGB", (4, 4), (value, 0, 0)).save(content, "BMP")
+                info = tarfile.TarInfo(f"{label}/{number}.bmp")
+                info.size = len(content.getvalue())
+                tar.addfile(info, io.BytesIO(content.getvalue()))
+        os.utime(tmp_path / "a.tar", ns=(value, value))
+        means.append(int(Folder(path=str(tmp_path / "a.tar")).load().train.x[0, 0, 0, 0]))
+    assert means == [10, 200]

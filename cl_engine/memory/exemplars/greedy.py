@@ -10,9 +10,9 @@ import torch
 def greedily_balanced(held: Sequence[int], new: Sequence[int], slots: int, generator: torch.Generator) -> list[int]:
     """Return which samples are held after new ones came one by one, as ascending places in held and new.
 
-    With Y classes among those held or come so far, a sample is taken if its class has fewer than ``slots / Y``; where
-    all slots are taken a random one of the largest class goes, among equals that of the lowest id (GDumb; Prabhu et
-    al., ECCV 2020).  Within a class the earlier samples stay, so this is no uniform sample of it.
+    With Y classes among those held or come so far, a sample is taken if its class has fewer than ``slots / Y``;
+    where all slots are taken a random one of the largest class goes, among equals that of the lowest id (GDumb;
+    Prabhu et al., ECCV 2020).  Within a class the earlier samples stay, so this is no uniform sample of it.
 
     Args:
         held: class of each sample held; those beyond ``slots`` are evicted first.

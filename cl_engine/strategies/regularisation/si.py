@@ -21,8 +21,8 @@ from cl_engine.training.loop import fit
 class SI(Anchored):
     """Synaptic intelligence (SI; Zenke et al., ICML 2017).
 
-    The loss is ``CE + strength * sum_j Omega_j (theta_j - theta*_j)^2``.  While it trains, ``omega_j`` adds up ``-g_j
-    d_j``: g is the gradient of the cross-entropy alone, before clipping, d the step that the optimizer took,
+    The loss is ``CE + strength * sum_j Omega_j (theta_j - theta*_j)^2``.  While it trains, ``omega_j`` adds up
+    ``-g_j d_j``: g is the gradient of the cross-entropy alone, before clipping, d the step that the optimizer took,
     momentum and weight decay included.  After an experience Omega grows by ``max(omega, 0) / (D^2 + damping)``, D
     the way from where the weight was when the experience began.
 

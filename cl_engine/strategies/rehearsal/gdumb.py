@@ -23,9 +23,9 @@ from cl_engine.training.loop import fit
 class GDumb(Finetune):
     """GDumb (Prabhu et al., ECCV 2020): store greedily and balanced, and train from scratch on what is stored.
 
-    Nothing is trained while samples come.  At the end of an experience a new network is trained on the memory alone,
-    for ``passes`` epochs with the rest of the training section, in an online stream too; until then the network of
-    the experience before answers.  The released code trains once, for 256 passes with cutmix and a cosine schedule
+    Nothing is trained while samples come.  At the end of an experience a new network is trained on the memory
+    alone, for ``passes`` epochs with the rest of the training section, in an online stream too; until then the
+    network of the experience before answers.  The released code trains once, for 256 passes with cutmix and a cosine schedule
     with warm restarts.
 
     Samples are raw, as many as ``total`` and the memory budget allow; 200 where neither is given.
