@@ -25,8 +25,8 @@ class GDumb(Finetune):
 
     Nothing is trained while samples come.  At the end of an experience a new network is trained on the memory
     alone, for ``passes`` epochs with the rest of the training section, in an online stream too; until then the
-    network of the experience before answers.  The released code trains once, for 256 passes with cutmix and a cosine schedule
-    with warm restarts.
+    network of the experience before answers.  The released code trains once, for 256 passes with cutmix and a
+    cosine schedule with warm restarts.
 
     Samples are raw, as many as ``total`` and the memory budget allow; 200 where neither is given.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, ClassVar
 
 import torch
@@ -15,7 +17,10 @@ from cl_engine.memory.codecs.codec import CodecOption
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, SelectionOption, TotalOption
 from cl_engine.strategies.strategy import BudgetDecides
+from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
+from cl_engine.training.gradients import gradients
+from cl_engine.training.loop import fit
 
 
 class MIR(Replay):
@@ -55,40 +60,40 @@ class MIR(Replay):
             mix=candidates,
         )
 
-    def begin(self, task: Task) -> None:
-        """Begin as replay does; the virtual step is as long as a step is at first."""
-        super().begin(task)
-        self.rate = task.training.lr
+    def train_on(self, task: Task, samples: Samples) -> None:
+        """Minimise the loss of samples and of the candidates that each step would hurt most."""
+        loss = partial(self.with_most_hurt, task)
+        fit(self.network, samples, task, loss, memory=self.memory, mix=self.mix)
 
-    def loss(self, batch: Samples) -> Tensor:
+    def with_most_hurt(self, task: Task, batch: Samples) -> Tensor:
         """Mean cross-entropy of new samples and, of the candidates, those that are hurt most, a scalar."""
         old = batch.rehearsed
         new, candidates = batch[~old], batch[old]
         if not len(candidates):
-            return super().loss(new)
+            return self.loss(new)
         self.network.eval()
-        part = self.network.head if self._on_features else self.network
-        hurt = interference(part, new, candidates, self.rate)
+        hurt = interference(self.network.head if self._on_features else self.network, new, candidates, task)
         self.network.train()
-        return super().loss(new + candidates[hurt.topk(min(len(new), len(hurt))).indices])
+        return self.loss(new + candidates[hurt.topk(min(len(new), len(hurt))).indices])
 
 
-def interference(module: nn.Module, new: Samples, candidates: Samples, rate: float) -> Tensor:
+def interference(module: nn.Module, new: Samples, candidates: Samples, task: Task) -> Tensor:
     """Return by how much the loss of each candidate would rise by a gradient step on the new samples, ``[N]``.
 
     Args:
         module: maps samples to logits; does not change.
         new: what the step would be on.
         candidates: whose losses are compared.
-        rate: length of the step.
+        task: says how long a step is at first, and is charged gradients, and the weights after the step.
     """
+
+    def losses(batch: Samples, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        logits = module(batch.x) if weights is None else functional_call(module, dict(weights), (batch.x,))
+        return F.cross_entropy(logits, batch.y, reduction="none")
+
     weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    loss = F.cross_entropy(module(new.x), new.y)
-    slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
+    slopes = gradients(lambda batch: losses(batch).mean(), new, [*weights.values()], task, "virtual step")
     with torch.no_grad():
-        moved = {name: p - rate * slope for (name, p), slope in zip(weights.items(), slopes, strict=True)}
-        after = functional_call(module, moved, (candidates.x,))
-        before = module(candidates.x)
-        return F.cross_entropy(after, candidates.y, reduction="none") - F.cross_entropy(
-            before, candidates.y, reduction="none"
-        )
+        moved = {n: p - task.training.lr * slope for (n, p), slope in zip(weights.items(), slopes, strict=True)}
+        task.charge("virtual step weights", bytes_of(moved))
+        return losses(candidates, moved) - losses(candidates)
