@@ -102,10 +102,14 @@ class Replay(Finetune):
         if self._on_features:
             samples = Samples(samples.through(self.features), samples.y)
         task.once(self.network, lambda: self.train_on(task, samples))
-        if task.dry and self.memory.sizes_vary and self.selection in BY_FEATURES:
-            self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
+        features = self.features_of_held
+        if task.dry and self.selection in BY_FEATURES:
+            if self.memory.sizes_vary:
+                self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
+            else:
+                features = first_value  # as many are held whichever are chosen
         samples = self.described(task, samples)
-        self.memory.update(samples, self._limits(task), task.generator("exemplars"), self.features_of_held)
+        self.memory.update(samples, self._limits(task), task.generator("exemplars"), features)
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Minimise the loss of samples and exemplars together."""
@@ -143,3 +147,8 @@ class Replay(Finetune):
         unlimited = self.total is None and self.per_class is None and room is None
         total = DEFAULT_TOTAL if unlimited else self.total
         return Limits(total, self.per_class, room, self.quota, task.seen_classes)
+
+
+def first_value(x: Tensor) -> Tensor:
+    """Return the first value of each sample, ``[N, 1]``: features that cost nothing."""
+    return x.flatten(1)[:, :1].float()
