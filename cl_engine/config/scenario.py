@@ -228,7 +228,7 @@ class Scenario:
         self._check_fixed(held)
 
     def _check_policy(self, held: set[str]) -> None:
-        """Refuse what can only be a misspelt kind; a strategy of the user's own may have kinds that look like it."""
+        """Refuse what can only be a misspelt kind; a strategy of the user's own may have kinds like it."""
         if isinstance(self.memory.policy, str) or ":" in self.strategy["kind"]:
             return
         known = {*KINDS, *held}
