@@ -89,13 +89,12 @@ def _validated(model: type[BaseModel], options: Mapping[str, Any], folder: Path 
             try:
                 values[name] = _nested(nested_in, given, info.default, folder)
             except Problems as nested:
-                for p in nested.problems:
+                for p in nested.problems:  # several may have one place: options that are missing have their part's
                     where = (name, *p.where)
-                    problems[where] = Problem(where, p.what, p.at_key)
+                    problems[(*where, p.what)] = Problem(where, p.what, p.at_key)
         located = next((m for m in info.metadata if isinstance(m, Located)), None)
         if located and values.get(name) == "":
-            what = "file or folder" if isinstance(located, ExistingFile) and located.or_folder else "file"
-            problems[(name,)] = Problem((name,), f"got ''; allowed: the path of a {what}")
+            problems[(name,)] = Problem((name,), "got ''; allowed: a path")  # which would be the scenario's folder
         elif located and values.get(name) is not None:
             path = (folder or Path()) / Path(values[name]).expanduser()
             if not path.exists() and Path(values[name]).exists():

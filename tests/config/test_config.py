@@ -116,8 +116,8 @@ def test_the_id_tells_scenarios_apart(tmp_path):
          "you mean 'parameters'?; allowed: parameters, head, "),
         ("seed: 7", "memory: {budget: {aligned_to: memmo}}", "a.yaml:9:31: memory.budget.aligned_to: got 'memmo', did you mean"),
         ("  total: 30", "  selection: herdin", "a.yaml:8:14: strategy.selection: got 'herdin', did you mean 'herding'?"),
-        ("data: digits", "data: {kind: npz, path: ''}", "a.yaml:2:25: data.path: got ''; allowed: the path of a file"),
-        ("data: digits", "data: {kind: folder, path: ''}", "a.yaml:2:28: data.path: got ''; allowed: the path of a file or folder"),
+        ("data: digits", "data: {kind: npz, path: ''}", "a.yaml:2:25: data.path: got ''; allowed: a path"),
+        ("data: digits", "data: {kind: folder, path: ''}", "a.yaml:2:28: data.path: got ''; allowed: a path"),
         ("seed: 7", "memory: 3", "a.yaml:9:9: memory: got 3; allowed: a mapping"),
         ("seed: 7", "training: {epochs: .inf}", "a.yaml:9:20: training.epochs: got inf"),
         ("seed: 7", "training: {lr: .nan}", "a.yaml:9:16: training.lr: got nan"),
@@ -202,6 +202,15 @@ def test_python_objects_take_the_place_of_kinds(tmp_path):
         assert scenario.strategy == by_name.strategy
         assert scenario.id == by_name.id
     assert Scenario.load({"data": Digits().load(), "strategy": Replay}).data["kind"] == "object"
+
+
+def test_every_option_of_a_part_that_is_missing_is_told(tmp_path):
+    lines = message(tmp_path, GOOD, ["data={kind: idx, train_images: a.yaml}"]).splitlines()
+    assert [line.partition("option ")[2].split()[0] for line in lines] == [
+        "'train_labels'",
+        "'test_images'",
+        "'test_labels'",
+    ]
 
 
 @pytest.mark.parametrize(
