@@ -139,7 +139,7 @@ def test_files_must_be_named_one_way_and_be_there(tmp_path):
     scenario = {"stream": "class-incremental", "strategy": "ncm"}
     for options in ({}, {"path": "a", "train": "b", "test": "c"}, {"train": "a"}):
         with pytest.raises(
-            ConfigError, match="path: neither or more than one way .*; allowed: path, or train and test together"
+            ConfigError, match=r"path: neither or more than one way .*; allowed: path, or train and test together"
         ):
             Scenario.load({**scenario, "data": {"kind": "features", **options}})
     with pytest.raises(ConfigError, match=r"there is no '.*nowhere.npz'"):
