@@ -76,7 +76,7 @@ def writing(key: str, waits: Callable[[], None] | None = None) -> Iterator[Path]
 class Reading:
     """Keeps a key from being cleared, from now on until it is closed or the process ends.
 
-    In a cache that may only be read, such as one that is mounted so, it does that as far as there is a lock to hold.
+    In a cache that may only be read, as on a mount, it does that as far as there is a lock to hold.
 
     Raises:
         CacheError: the folder of locks cannot be written, though the cache may be.
