@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,8 @@ from cl_engine.running.record import RunRecord, memory_facts, result_of
 from cl_engine.running.sharing import Sharing
 from cl_engine.running.store import ResumeError, RunDirectory
 from cl_engine.running.stream import Stream
+
+SHOWN = 5  # other runs that a note names
 
 
 class Reporter(Protocol):
@@ -76,6 +79,8 @@ def run(
             state, lines = store.resume() or (None, [])
             if lines and lines[-1]["threads"] != torch.get_num_threads():
                 note = f"begun with {lines[-1]['threads']} threads, so the result may differ in the last bits"
+            if not lines:
+                note = _nothing_to_resume(store.path, scenario)
         elif store.holds_a_run:
             note = f"an earlier run was set aside as {store.set_aside()}"
         if not lines:
@@ -138,6 +143,18 @@ def _run(
     finally:
         audit.close()
     return result_of(scenario, terms, lines, stream.evaluators)
+
+
+def _nothing_to_resume(directory: Path, scenario: Scenario) -> str:
+    """Say that a run begins anew, and which others of its name could have been meant."""
+    others = sorted(
+        path.name
+        for path in directory.parent.glob(f"{scenario.name}-*")
+        if re.fullmatch(f"{re.escape(scenario.name)}-[0-9a-f]{{12}}", path.name) and path != directory
+    )
+    more = f" and {len(others) - SHOWN:,} more" if len(others) > SHOWN else ""
+    of_name = f" (runs of other options or data: {', '.join(others[:SHOWN])}{more})" if others else ""
+    return f"{directory} holds no finished experience, so the run begins anew{of_name}"
 
 
 def modules_beside(scenario: Scenario) -> dict[str, bytes]:

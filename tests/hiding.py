@@ -1,15 +1,22 @@
 """Strategies that try to carry past samples over a boundary, for the tests of the audit."""
 
+import io
+import os
+import random
 import sys
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cl_engine import Strategy
+from cl_engine.data.samples import Samples
 from cl_engine.strategies.prototypes.ncm import NCM
 from cl_engine.strategies.references.finetune import Finetune
 
 MODULE_LEVEL: list = []
+VARIABLE, MARK = "CL_ENGINE_TEST_HIDDEN", 123456789
 
 
 class Hiding(Finetune):
@@ -45,6 +52,42 @@ def _closure():
 
 class InClosure(Hiding):
     stash = _closure()
+
+
+class InEnvironment(Hiding):
+    """Past samples as a text in a variable of the process."""
+
+    def stash(self):
+        class Past(list):
+            def append(past, samples):
+                written = io.BytesIO()
+                torch.save((samples.x, samples.y), written)
+                os.environ[VARIABLE] = written.getvalue().hex()
+
+        if VARIABLE not in os.environ:
+            return Past()
+        return Past([Samples(*torch.load(io.BytesIO(bytes.fromhex(os.environ[VARIABLE]))))])
+
+
+class InGenerators(NCM):
+    """Marks the state of every global generator, and counts the marks that it finds at the next boundary."""
+
+    found: ClassVar[list] = []
+
+    def learn(self, task, samples):
+        self.found.append(self.marks())
+        torch.set_rng_state(torch.Generator().manual_seed(MARK).get_state())
+        np.random.seed(MARK)  # noqa: NPY002
+        random.seed(MARK)
+        self.found.append(self.marks())
+        super().learn(task, samples)
+
+    def marks(self):
+        return (
+            (torch.initial_seed() == MARK)
+            + bool(np.random.get_state()[1][0] == np.random.RandomState(MARK).get_state()[1][0])  # noqa: NPY002
+            + (random.getstate() == random.Random(MARK).getstate())
+        )
 
 
 class CachesFeatures(Strategy):

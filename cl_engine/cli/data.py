@@ -29,12 +29,13 @@ def data(
     scenario = load_scenario(file, overrides)
     found = scenario.source.load()
     facts = data_facts(found)
+    notes = [str(note) for note in getattr(scenario.source, "notes", ())]
     if sheet:
         with writing(sheet):
             write_sheet(found, facts, sheet, per_class)
     if as_json:
-        print(json.dumps({"data": scenario.to_dict()["data"], **facts}))
+        print(json.dumps({"data": scenario.to_dict()["data"], **facts, "notes": notes}))
         return
-    print(card(facts))
+    print("\n".join([card(facts), *(f"note: {note}" for note in notes)]))
     if sheet:
         print(sheet)

@@ -23,10 +23,10 @@ from cl_engine.config.least import shortage
 from cl_engine.data.normalisation import Normalisation, normalisation
 from cl_engine.data.samples import DataSource, Labels
 from cl_engine.errors import InputError
-from cl_engine.kinds.problems import Problem, Problems, shown
+from cl_engine.kinds.problems import Problem, Problems, did_you_mean, shown
 from cl_engine.memory.alignment.reference import reference_bytes
 from cl_engine.memory.budget import SAMPLE_KINDS, Budget, MemoryOptions
-from cl_engine.memory.ledger import Entry, ledger
+from cl_engine.memory.ledger import KINDS, Entry, ledger
 from cl_engine.scenarios.exposure import Exposure, exposures
 from cl_engine.scenarios.plan import StreamPlan
 from cl_engine.scenarios.shipped import find
@@ -34,6 +34,8 @@ from cl_engine.strategies.rebuilding import Rebuilder
 from cl_engine.strategies.strategy import Strategy
 from cl_engine.terms.terms import Terms
 from cl_engine.terms.training import Training
+
+LIKELY = 0.8  # how alike a kind that nothing has and one that there is must be for the one to be misspelt
 
 
 class ConfigError(InputError):
@@ -221,7 +223,21 @@ class Scenario:
         with blaming(("strategy",)):
             rebuilder = self.rebuilder(self.terms(dry=True))
             signature = rebuilder.signature(1)
-        self._check_fixed({*SAMPLE_KINDS, *(declared.kind for declared in signature.declared.values())})
+        held = {*SAMPLE_KINDS, *(declared.kind for declared in signature.declared.values())}
+        self._check_policy(held)
+        self._check_fixed(held)
+
+    def _check_policy(self, held: set[str]) -> None:
+        """Refuse what can only be a misspelt kind; a strategy of the user's own may have kinds like it."""
+        if isinstance(self.memory.policy, str) or ":" in self.strategy["kind"]:
+            return
+        known = {*KINDS, *held}
+        for place, kind in enumerate(self.memory.policy):
+            if kind not in known and (meant := did_you_mean(kind, known, LIKELY)):
+                what = (
+                    f"nothing is held as {kind!r}{meant}; allowed: {', '.join(KINDS)}, or what the strategy charges"
+                )
+                raise Problems([Problem(("memory", "policy", place), what)])
 
     def _check_fixed(self, kinds: set[str]) -> None:
         """``exemplars: fixed`` is worked out without data, so it cannot count what exists only while training."""

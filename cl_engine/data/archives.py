@@ -53,7 +53,7 @@ class Zip(Members):
     def __iter__(self) -> Iterator[Member]:
         """Yield files and folders."""
         for info in self.zip.infolist():
-            name = os.fsencode(info.filename.encode("utf-8", "surrogateescape"))
+            name = info.filename.encode("utf-8", "surrogateescape").removeprefix(b"./")
             if _is_hidden(name):
                 continue
             kind = info.external_attr >> 16 & 0o170000
@@ -205,7 +205,7 @@ def _member(name: bytes, info: tarfile.TarInfo, stamp: int = 0) -> Member:
 def _is_hidden(name: bytes) -> bool:
     parts = name.split(b"/")
     hidden = any(part.startswith(b".") and part not in (b".", b"..") for part in parts)
-    return hidden or name == b"./" or parts[0] == b"__MACOSX"
+    return hidden or name in (b"", b"./") or parts[0] == b"__MACOSX"
 
 
 def _leads_outside(name: bytes) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ from cl_engine.kinds.problems import one_line
 
 PLACE = "CL_ENGINE_CACHE"  # environment variable that names another folder
 ABOUT, LOCKS = "about.json", ".locks"
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class CacheError(EngineError, RuntimeError):
@@ -74,8 +76,10 @@ def writing(key: str, waits: Callable[[], None] | None = None) -> Iterator[Path]
 class Reading:
     """Keeps a key from being cleared, from now on until it is closed or the process ends.
 
+    In a cache that may only be read, as on a mount, it does that as far as there is a lock to hold.
+
     Raises:
-        CacheError: the folder of locks cannot be written.
+        CacheError: the folder of locks cannot be written, though the cache may be.
     """
 
     def __init__(self, key: str) -> None:
@@ -159,8 +163,16 @@ def say(text: str) -> None:
 def _locked(key: str, how: int, waits: Callable[[], None] | None) -> Iterator[None]:
     """Hold the lock of a key; the system releases it when the process ends, however it ends."""
     locks = place() / LOCKS
-    locks.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(locks / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(locks / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if how != fcntl.LOCK_SH or error.errno not in READ_ONLY or not folder(key).is_dir():
+            raise
+        if not (locks / key).exists():
+            yield
+            return
+        descriptor = os.open(locks / key, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if waits is None:
             fcntl.flock(descriptor, how)

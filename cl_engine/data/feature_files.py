@@ -56,7 +56,10 @@ class Features(WholeSource):
         seed: Annotated[int, Field(ge=0, description="chooses the test samples; not tied to the run's seed")] = 0,
     ) -> None:
         if (path is None) == (train is None and test is None) or (train is None) != (test is None):
-            raise OptionError("path", "allowed: path, or train and test together")
+            raise OptionError(
+                "path",
+                "neither or more than one way to name samples is given; allowed: path, or train and test together",
+            )
         self.path, self.train, self.test = path, train, test
         self.x, self.y, self.domain = x, y, domain
         self.test_share, self.standardise, self.seed = test_share, standardise, seed
@@ -88,8 +91,8 @@ class Features(WholeSource):
         wanted = [f"{name}{part}" for name in (self.x, self.y, self.domain) if name]
         found = arrays.names()
         if missing := [name for name in wanted if name not in found]:
-            held = ", ".join(sorted(found)) or "nothing"
-            raise DataError(f"lacks {', '.join(missing)}; allowed: names of arrays among {held[:200]}")
+            held = f"names of arrays among {', '.join(sorted(found))[:200]}" if found else "a folder of .npy files"
+            raise DataError(f"lacks {', '.join(missing)}; allowed: {held}")
         x = arrays.array(wanted[0])
         if x.ndim != 2 or x.dtype.kind != "f" or 0 in x.shape:
             what = f"{wanted[0]} is {x.dtype} {list(x.shape)}"

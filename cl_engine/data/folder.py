@@ -157,7 +157,9 @@ class Folder:
     @functools.cached_property
     def _data(self) -> DataSet:
         (train, test), (training, testing) = self._used, self._decoded.made.histograms
-        return DataSet(self._samples(train, training), self._samples(test, testing), self._listing.classes)
+        there = np.unique(self._listing.labels[np.concatenate([train, test])])  # a class may be left out wholly
+        classes = tuple(self._listing.classes[number] for number in there)
+        return DataSet(self._samples(train, training), self._samples(test, testing), classes)
 
     def _samples(self, used: npt.NDArray[np.int64], histogram: npt.NDArray[np.int64]) -> Samples:
         y, rows = torch.from_numpy(self._listing.labels[used]), self._decoded.rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -99,8 +100,9 @@ class Form(NamedTuple):
             raise
         except UnidentifiedImageError:
             raise PictureError(f"is no picture; allowed: {', '.join(FORMATS)}") from None
-        except Image.DecompressionBombError:
-            raise PictureError(_too_large("more than " + f"{2 * _most_pixels():,}")) from None
+        except Image.DecompressionBombError as error:
+            found = re.search(r"\((\d+) pixels", str(error))
+            raise PictureError(_too_large(f"{int(found[1]):,}" if found else "of far too many")) from None
         except Exception as error:  # Pillow raises many kinds for a damaged file
             raise PictureError(f"cannot be decoded: {one_line(error) or type(error).__name__}") from None
         if shape is not None and (sized.height, sized.width) != shape[1:]:

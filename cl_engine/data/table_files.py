@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import os
 import warnings
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from cl_engine.kinds.problems import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ALLOWED = "allowed: UTF-8, a header, as many commas in every row"
 
 
 class Csv(Table):
@@ -32,7 +36,7 @@ class Csv(Table):
                 raise DataError(f"{what}; allowed: a name for every column, and no column of row numbers")
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header would be cut
-                return pd.read_csv(
+                table = pd.read_csv(
                     path,
                     encoding="utf-8-sig",
                     index_col=False,
@@ -44,8 +48,28 @@ class Csv(Table):
         except DataError:
             raise
         except Exception as error:  # pandas and csv raise many kinds for what is no table
-            what = f"{self.which(path)}cannot be read as .csv: {one_line(error)}"
-            raise DataError(f"{what}; allowed: UTF-8, a header, as many commas in every row") from None
+            what = _uneven(path) or f"cannot be read as .csv: {one_line(error)}"
+            raise DataError(f"{self.which(path)}{what}; {ALLOWED}") from None
+        last = table.iloc[:, -1]  # what a short row lacks is read as an empty text
+        if last.dtype.kind not in "biuf" and (last.isna() | (last == "")).any() and (what := _uneven(path)):
+            raise DataError(f"{self.which(path)}{what}; {ALLOWED}")
+        return table
+
+
+def _uneven(path: str) -> str | None:
+    """Say which is the first row with other columns than the header, as far as the file can be read."""
+    row = 0
+    with contextlib.suppress(csv.Error, ValueError), open(path, encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        names = next(rows, [])
+        for cells in rows:
+            if len(cells) <= 1 and not "".join(cells).strip():
+                continue  # a blank line is no row
+            row += 1
+            if len(cells) != len(names):
+                found = f"{len(cells)} column{'' if len(cells) == 1 else 's'}, its header {len(names)}"
+                return f"row {row} (line {rows.line_num}) of {os.path.basename(path)} has {found}"
+    return None
 
 
 class Parquet(Table):

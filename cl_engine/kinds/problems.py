@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from cl_engine.errors import InputError
 
+LONGEST = 60  # characters of a value in a message
+
 Where = tuple[str | int, ...]
 
 
@@ -35,25 +37,40 @@ class Problems(Exception):
         super().__init__("; ".join(f"{'.'.join(map(str, p.where))}: {p.what}" for p in self.problems))
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
     """Return ``", did you mean 'x'?"`` for the closest known name, or an empty text.
+
+    Args:
+        name: what is unknown.
+        known: what is not.
+        alike: how alike they must be, 0 to 1.
 
     >>> did_you_mean("reply", ["replay", "joint"])
     ", did you mean 'replay'?"
     """
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=alike)
     return f", did you mean {close[0]!r}?" if close else ""
 
 
 def shown(value: object) -> str:
-    """Return a short, one-line rendering of a value, as YAML would spell the simple ones."""
+    """Return a short, one-line rendering of a value, as YAML would spell the simple ones.
+
+    A long one is cut between two of its words or numbers, where it has any.
+
+    >>> shown([0.125] * 9)
+    '[0.125, 0.125, 0.125, 0.125, 0.125, 0.125, 0.125, ...'
+    """
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     try:
         text = repr(value)
     except RecursionError:
         return "a value nested too deeply"
-    return text if len(text) <= 60 else text[:57] + "..."
+    if len(text) <= LONGEST:
+        return text
+    cut = text[: LONGEST - 3]
+    words = cut.rpartition(" ")[0]
+    return f"{words} ..." if len(words) > LONGEST // 2 else f"{cut}..."
 
 
 def one_line(text: object) -> str:

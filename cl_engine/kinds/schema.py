@@ -107,6 +107,16 @@ def allowed_here(model: type[BaseModel], name: str) -> str:
     return allowed(_field_schema(model, name))
 
 
+def choices_here(model: type[BaseModel], name: str) -> list[str]:
+    """Return the words that the option ``name`` of ``model`` may be; none where it is no choice among words."""
+    return _words(_field_schema(model, name))
+
+
+def _words(schema: Mapping[str, Any]) -> list[str]:
+    branches = [word for branch in schema.get("anyOf", ()) for word in _words(branch)]
+    return branches + [value for value in [*schema.get("enum", ()), schema.get("const")] if isinstance(value, str)]
+
+
 def part_of(model: type[BaseModel], name: str) -> Part | Section | None:
     """Return what marks the option ``name`` of ``model`` as a kind or a mapping of its own, if it is one."""
     return next((m for m in model.model_fields[name].metadata if isinstance(m, Part | Section)), None)

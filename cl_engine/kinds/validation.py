@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from cl_engine.kinds.problems import Problem, Problems, Where, did_you_mean, shown
 from cl_engine.kinds.registry import check, in_full, kinds, load, shared, spelled
-from cl_engine.kinds.schema import allowed_here
+from cl_engine.kinds.schema import allowed_here, choices_here
 from cl_engine.kinds.signature import ExistingFile, Located, Part, Section, aliases, options_model
 
 
@@ -89,11 +89,13 @@ def _validated(model: type[BaseModel], options: Mapping[str, Any], folder: Path 
             try:
                 values[name] = _nested(nested_in, given, info.default, folder)
             except Problems as nested:
-                for p in nested.problems:
+                for p in nested.problems:  # several may have one place: options that are missing have their part's
                     where = (name, *p.where)
-                    problems[where] = Problem(where, p.what, p.at_key)
+                    problems[(*where, p.what)] = Problem(where, p.what, p.at_key)
         located = next((m for m in info.metadata if isinstance(m, Located)), None)
-        if located and values.get(name) is not None:
+        if located and values.get(name) == "":
+            problems[(name,)] = Problem((name,), "got ''; allowed: a path")  # which would be the scenario's folder
+        elif located and values.get(name) is not None:
             path = (folder or Path()) / Path(values[name]).expanduser()
             if not path.exists() and Path(values[name]).exists():
                 path = Path(values[name])  # as typed on the command line
@@ -135,7 +137,10 @@ def _problem(model: type[BaseModel], where: Where, detail: Mapping[str, Any]) ->
         return Problem((), f"option {name!r} is missing; allowed: {permitted}")
     if detail["type"] == "value_error":
         return Problem(where, str(detail["ctx"]["error"]))
-    return Problem(where, f"got {shown(detail['input'])}; allowed: {permitted}")
+    given, meant = detail["input"], ""
+    if isinstance(given, str) and name in model.model_fields:
+        meant = did_you_mean(given, choices_here(model, name), alike=0.7)
+    return Problem(where, f"got {shown(given)}{meant}; allowed: {permitted}")
 
 
 def _misspelled(name: str, given: Iterable[str], model: type[BaseModel]) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
+from cl_engine.kinds.problems import did_you_mean
 from cl_engine.memory.compression import ModelDtype
 from cl_engine.memory.ledger import (
     Entry,
@@ -47,7 +48,17 @@ def parse_budget(value: str | int) -> tuple[Literal["bytes", "exemplars"], int]:
             return "exemplars", int(amount)
         if unit in UNITS and 1 <= float(amount) * UNITS[unit] < MOST:
             return "bytes", int(float(amount) * UNITS[unit])
-    raise ValueError(f"got {value!r}; allowed: {_SIZES}")
+    raise ValueError(f"got {value!r}{_meant(str(value).strip(), match)}; allowed: {_SIZES}")
+
+
+def _meant(text: str, amount_and_unit: re.Match[str] | None) -> str:
+    """Say what a budget that is none was probably meant to be."""
+    if amount_and_unit:
+        unit = amount_and_unit[2].lower()
+        return did_you_mean(unit, [*UNITS, "exemplars"]) if unit not in UNITS else ""
+    if re.fullmatch("[1-9][0-9]{0,14}", text):
+        return f", a text without a unit; write {text} without quotes for bytes, or '{text} exemplars'"
+    return ""
 
 
 def _checked(value: str | int | dict[str, Any] | None) -> str | int | dict[str, Any] | None:

@@ -19,6 +19,12 @@ POLICIES: dict[str, frozenset[str] | None] = {
     "paper": frozenset({"parameters", "exemplars"}),  # MEMO (Zhou et al., ICLR 2023, section 4.2)
 }
 
+# What is held, and what exists only while training, as it is called here; a strategy may add kinds of its own.
+KINDS = (
+    *("parameters", "head", "buffers", "exemplars", "labels", "offsets", "prototypes", "statistics", "structure"),
+    *("gradients", "optimizer", "activations", "batch", "decoded exemplars", "teacher"),
+)
+
 Policy = str | tuple[str, ...]  # the name of a policy, or the kinds that count
 
 

@@ -71,6 +71,11 @@ class Frozen:
         """Return the SHA-256 over the data and all else that its features depend on."""
         return self._key
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the data itself has to say, such as what was left out of it."""
+        return tuple(getattr(self.source, "notes", ()))
+
     def load(self) -> DataSet:
         """Return the features, mapped from the cache; computed before, where they are not there."""
         return self._data

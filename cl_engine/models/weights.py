@@ -6,7 +6,9 @@ import functools
 import hashlib
 import io
 import os
+import pickle
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,7 +114,7 @@ def fit_weights(
         if ours is not None:
             found[ours] = tensor
     missing = [name for name in targets if name not in found and not name.endswith(COUNTER)]
-    over = [name for name in found if name not in targets and not name.endswith(COUNTER)]
+    over = sorted(name for name in found if name not in targets and not name.endswith(COUNTER))
     shapes = {name: (list(found[name].shape), list(targets[name].shape)) for name in found if name in targets}
     other = [f"{name} is {theirs}, not {ours}" for name, (theirs, ours) in shapes.items() if theirs != ours]
     wrong = [
@@ -144,10 +146,17 @@ def _tensors_of_pickle(name: str, data: bytes) -> Mapping[str, Any]:
             f"{name} needs torch 2.6, whose reading of weights alone is sound; allowed: a .safetensors file"
         )
     try:
-        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are refused all the same
+            loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file brings up, many kinds
         refused = re.search(r"(?:GLOBAL|global|class|function) `?([\w.]+)", str(error))
-        what = f"names {refused[1]}, code which is never run" if refused else one_line(error)[:120]
+        if refused:
+            what = f"names {refused[1]}, code which is never run"
+        elif data[:1] == pickle.PROTO:
+            what = "is a damaged pickle, or one that torch.save did not write, which may run code and is not opened"
+        else:
+            what = "is damaged, or not a file of weights at all"
         raise WeightsError(f"{name} {what}; allowed: tensors alone, as of torch.save or .safetensors") from None
     if not isinstance(loaded, Mapping):
         raise WeightsError(f"{name} holds {type(loaded).__name__}; allowed: dense tensors by name")

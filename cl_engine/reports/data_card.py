@@ -81,7 +81,8 @@ def card(facts: Mapping[str, Any]) -> str:
         + (", per channel, of values in 0..1" if what == "channel" else ", over all features"),
     ]
     if facts["constant"]:
-        lines.append(f"{facts['constant']} {what}s have one value in all training samples")
+        which = f"1 {what} has" if facts["constant"] == 1 else f"{facts['constant']} {what}s have"
+        lines.append(f"{which} one value in all training samples")
     lines.append(
         f"equal samples: {twice['both']} test samples are in training too, {twice['contradicting']} of them under "
         f"another label; {twice['train']} come again within training, {twice['test']} within test"

@@ -15,6 +15,7 @@ import torch
 import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.evaluation.evaluator import Evaluator
+from cl_engine.kinds.problems import did_you_mean
 from cl_engine.memory.ledger import Entry, Policy, counted_bytes, held_bytes, policy_name
 from cl_engine.metrics import average_accuracy
 from cl_engine.reports.result import AccuracyRecord, MemoryRecord, read_result
@@ -191,7 +192,7 @@ def _never_held(policy: Policy, lines: Sequence[dict[str, Any]]) -> list[str]:
         return []
     found = {e["kind"] for line in lines for e in line["entries"]} | set(_transient(lines))
     return [
-        f"the policy {policy_name(policy)} counts {kind!r}, which nothing was"
+        f"the policy {policy_name(policy)} counts {kind!r}, which nothing was{did_you_mean(kind, found)}"
         for kind in policy
         if kind not in found
     ]

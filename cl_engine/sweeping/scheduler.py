@@ -162,7 +162,8 @@ class Scheduler:
         self.locked: list[tuple[float, Cell]] = []
         self.running: dict[int, Cell] = {}
         self.lost: Counter[int] = Counter()
-        self.seconds: dict[str, list[float]] = {}
+        self.places = self._places_of(cells)
+        self.seconds: dict[tuple[str, int], list[float]] = {}  # by strategy, and by whether work is taken over
         self.outcome = Outcome()
         self.stopping = False
 
@@ -198,9 +199,10 @@ class Scheduler:
             else:
                 self.outcome.states[status.state] += 1
                 if status.seconds is not None:
-                    self.seconds.setdefault(_kind(cell), []).append(status.seconds)
+                    self._note(cell, 0, status.seconds)  # recorded as if all of it had been computed there
         longest = sorted(self.waiting, key=self._expected, reverse=True)
-        self.waiting = deque(sorted(longest, key=self._places_of(longest).__getitem__))
+        self.places |= self._places_of(longest)
+        self.waiting = deque(sorted(longest, key=self.places.__getitem__))
         counts = self.outcome.states
         self.watcher.begun(len(self.cells), counts["done"], counts["impossible"], counts["failed"])
 
@@ -297,7 +299,7 @@ class Scheduler:
     def _end(self, cell: Cell, status: Status) -> None:
         self.outcome.states[status.state] += 1
         if status.seconds is not None:
-            self.seconds.setdefault(_kind(cell), []).append(status.seconds)
+            self._note(cell, self.places[cell], status.seconds)
         self.watcher.ended(cell.number, cell.title, status.state, status.why, status.seconds)
 
     def _stop(self) -> None:
@@ -306,8 +308,13 @@ class Scheduler:
 
     def _expected(self, cell: Cell) -> float:
         """Seconds that a cell takes, as far as cells of its strategy or others tell; else its samples."""
-        known = self.seconds.get(_kind(cell)) or [s for many in self.seconds.values() for s in many]
+        kind, place = _kind(cell), self.places[cell]
+        known = self.seconds.get((kind, place)) or self.seconds.get((kind, 0))
+        known = known or [s for many in self.seconds.values() for s in many]
         return sum(known) / len(known) if known else float(len(cell.scenario.plan.indices))
+
+    def _note(self, cell: Cell, place: int, seconds: float) -> None:
+        self.seconds.setdefault((_kind(cell), place), []).append(seconds)
 
     def _left(self) -> float | None:
         finished = sum(map(len, self.seconds.values()))

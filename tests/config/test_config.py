@@ -108,7 +108,16 @@ def test_the_id_tells_scenarios_apart(tmp_path):
         ("seed: 7", "memory: {budget: 10 B}", "a.yaml:9:18: memory.budget: 10 B is less than one exemplar, 68 bytes"),
         ("seed: 7", "memory: {budget: lots}", "a.yaml:9:18: memory.budget: got 'lots'; allowed: bytes such as"),
         ("seed: 7", "memory: {budget: 0 exemplars}", "a.yaml:9:18: memory.budget: got '0 exemplars'"),
-        ("seed: 7", "memory: {policy: ful}", "a.yaml:9:18: memory.policy: got 'ful'; allowed: full, paper or a list"),
+        ("seed: 7", "memory: {budget: '7000'}", "a.yaml:9:18: memory.budget: got '7000', a text without a unit; write 7000 "
+         "without quotes for bytes, or '7000 exemplars'; allowed: bytes such as"),
+        ("seed: 7", "memory: {budget: 9 exemplers}", "a.yaml:9:18: memory.budget: got '9 exemplers', did you mean 'exemplars'?"),
+        ("seed: 7", "memory: {policy: ful}", "a.yaml:9:18: memory.policy: got 'ful', did you mean 'full'?; allowed: full, paper"),
+        ("seed: 7", "memory: {policy: [head, paramters]}", "a.yaml:9:25: memory.policy.1: nothing is held as 'paramters', did "
+         "you mean 'parameters'?; allowed: parameters, head, "),
+        ("seed: 7", "memory: {budget: {aligned_to: memmo}}", "a.yaml:9:31: memory.budget.aligned_to: got 'memmo', did you mean"),
+        ("  total: 30", "  selection: herdin", "a.yaml:8:14: strategy.selection: got 'herdin', did you mean 'herding'?"),
+        ("data: digits", "data: {kind: npz, path: ''}", "a.yaml:2:25: data.path: got ''; allowed: a path"),
+        ("data: digits", "data: {kind: folder, path: ''}", "a.yaml:2:28: data.path: got ''; allowed: a path"),
         ("seed: 7", "memory: 3", "a.yaml:9:9: memory: got 3; allowed: a mapping"),
         ("seed: 7", "training: {epochs: .inf}", "a.yaml:9:20: training.epochs: got inf"),
         ("seed: 7", "training: {lr: .nan}", "a.yaml:9:16: training.lr: got nan"),
@@ -193,6 +202,15 @@ def test_python_objects_take_the_place_of_kinds(tmp_path):
         assert scenario.strategy == by_name.strategy
         assert scenario.id == by_name.id
     assert Scenario.load({"data": Digits().load(), "strategy": Replay}).data["kind"] == "object"
+
+
+def test_every_option_of_a_part_that_is_missing_is_told(tmp_path):
+    lines = message(tmp_path, GOOD, ["data={kind: idx, train_images: a.yaml}"]).splitlines()
+    assert [line.partition("option ")[2].split()[0] for line in lines] == [
+        "'train_labels'",
+        "'test_images'",
+        "'test_labels'",
+    ]
 
 
 @pytest.mark.parametrize(

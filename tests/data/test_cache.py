@@ -1,8 +1,10 @@
 """The cache: made once, by one process, kept by blocks, checked, listed and cleared."""
 
+import errno
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -172,6 +174,26 @@ def test_a_place_that_cannot_be_written_is_one_line(pets, tmp_path, monkeypatch)
     monkeypatch.setenv("CL_ENGINE_CACHE", str(tmp_path / "file"))
     with pytest.raises(CacheError, match=r"file.*: the cache cannot be written: .*CL_ENGINE_CACHE"):
         Folder(path=str(pets)).load()
+
+
+@pytest.mark.parametrize("locks", ["kept", "gone"])
+def test_what_is_finished_in_a_cache_that_may_only_be_read_is_used(pets, cache, decoded, monkeypatch, locks):
+    expected = pixels(Folder(path=str(pets)))
+    if locks == "gone":
+        shutil.rmtree(cache / ".locks")
+    opened = os.open
+
+    def read_only(path, flags, *mode, **options):
+        if str(path).startswith(str(cache)) and flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return opened(path, flags, *mode, **options)
+
+    monkeypatch.setattr(os, "open", read_only)
+    decoded.clear()
+    assert np.array_equal(pixels(Folder(path=str(pets))), expected)
+    assert decoded == []
+    with pytest.raises(CacheError, match="cannot be written: Read-only file system"):
+        Folder(path=str(pets), size=4).load()
 
 
 def test_the_place_is_where_the_environment_says(monkeypatch, tmp_path):

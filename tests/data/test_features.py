@@ -138,7 +138,9 @@ def test_pickled_objects_are_never_loaded(tmp_path):
 def test_files_must_be_named_one_way_and_be_there(tmp_path):
     scenario = {"stream": "class-incremental", "strategy": "ncm"}
     for options in ({}, {"path": "a", "train": "b", "test": "c"}, {"train": "a"}):
-        with pytest.raises(ConfigError, match="path: allowed: path, or train and test together"):
+        with pytest.raises(
+            ConfigError, match=r"path: neither or more than one way .*; allowed: path, or train and test together"
+        ):
             Scenario.load({**scenario, "data": {"kind": "features", **options}})
     with pytest.raises(ConfigError, match=r"there is no '.*nowhere.npz'"):
         Scenario.load({**scenario, "data": {"kind": "features", "path": "nowhere.npz"}})

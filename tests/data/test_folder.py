@@ -297,3 +297,33 @@ def test_a_tar_that_was_written_anew_with_the_same_names_sizes_and_times_is_deco
         os.utime(tmp_path / "a.tar", ns=(value, value))
         means.append(int(Folder(path=str(tmp_path / "a.tar")).load().train.x[0, 0, 0, 0]))
     assert means == [10, 200]
+
+
+@pytest.mark.parametrize("name", ["../x/0.png", "/abs/0.png"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_one_picture_that_leads_out_of_an_archive_makes_no_class(pets, tmp_path, kind, name):
+    path = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(zipped(pets, path), "a") as archive:
+            archive.writestr(name, (pets / "cat" / "0.png").read_bytes())
+    else:
+        with tarfile.open(path, "w") as tar:
+            tar.add(pets, ".")
+            info = tarfile.TarInfo(name)
+            tar.addfile(info)
+    source = Folder(path=str(path), on_error="skip")
+    assert source.load().classes == ("cat", "dog", "eel")
+    assert source.notes == (f"files that are no pictures, left out: 1 ({name})",)
+
+
+def test_a_zip_whose_names_begin_with_a_dot_and_a_slash_is_the_folder(pets, tmp_path):
+    found = Folder(path=str(zipped(pets, tmp_path / "a.zip", "./"))).load()
+    assert np.array_equal(x(found.train), x(Folder(path=str(pets)).load().train))
+
+
+def test_a_class_of_which_nothing_can_be_decoded_is_left_out_with_its_name(pets):
+    for file in (pets / "dog").iterdir():
+        file.write_bytes(b"no picture")
+    data = Folder(path=str(pets), on_error="skip").load()
+    assert data.classes == ("cat", "eel")
+    assert data.train.y.unique().tolist() == [0, 2]

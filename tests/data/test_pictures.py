@@ -117,7 +117,7 @@ WHOLE = file(Image.fromarray(RNG.randint(0, 256, (40, 40, 3)).astype(np.uint8)),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is no picture"),  # would start another program
         (WHOLE[: len(WHOLE) // 2], "truncated"),
         (WHOLE[:30], "is no picture|cannot be decoded"),
-        (huge(60_000, 60_000), "pixels; allowed: up to"),
+        (huge(60_000, 60_000), "is 3,600,000,000 pixels; allowed: up to 89,478,485 in all$"),
         (huge(10_000, 10_000), "10,000 x 10,000 pixels; allowed: up to"),
     ],
     ids=["empty", "text", "eps", "truncated", "header", "60k", "10k"],

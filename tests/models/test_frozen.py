@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.numpy import load_file
 
 import cl_engine
@@ -215,3 +216,14 @@ def test_rows_are_kept_as_they_come(tmp_path):
 def test_frozen_is_a_source_that_python_may_hand_over():
     data = Frozen(of={"kind": "digits"}, backbone="resnet14")
     assert cl_engine.run(scenario(data=data)).accuracy == cl_engine.run(scenario()).accuracy
+
+
+def test_what_was_left_out_of_the_data_stands_in_the_result(tmp_path):
+    for label in "ab":
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "pictures" / label / f"{number}.png")
+    (tmp_path / "pictures" / "a" / "notes.txt").write_text("x")
+    data = {**DATA, "of": {"kind": "folder", "path": str(tmp_path / "pictures"), "on_error": "skip"}}
+    notes = cl_engine.run(scenario(data=data, stream={"step": 1})).to_dict()["notes"]
+    assert notes == ["files that are no pictures, left out: 1 (a/notes.txt)"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 
 import pytest
 import torch
@@ -76,6 +77,24 @@ def test_a_damaged_file_is_one_line(tmp_path, name, content):
     with pytest.raises(WeightsError, match=r"^w\..*; allowed: ") as refused:
         read(tmp_path / name)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_a_pickle_of_pythons_own_is_one_whole_line_and_no_warning(tmp_path, recwarn, protocol):
+    (tmp_path / "w.pth").write_bytes(pickle.dumps({"w": os.system}, protocol))
+    with pytest.raises(WeightsError) as refused:
+        read(tmp_path / "w.pth")
+    said = str(refused.value)
+    assert said.startswith(("w.pth is a damaged pickle, or one that", "w.pth names posix.system, code which"))
+    assert said.endswith("; allowed: tensors alone, as of torch.save or .safetensors")
+    assert "weights_only" not in said
+    assert len(said) < 180
+    assert [str(one.message) for one in recwarn] == []
+
+
+def test_what_is_left_over_is_listed_in_the_order_of_names():
+    with pytest.raises(WeightsError, match=r"3 tensors left over \(a, b, c\); allowed"):
+        fit_weights({}, {name: torch.ones(1) for name in "cab"}, str)
 
 
 def test_a_file_of_another_name_is_not_tried(tmp_path):

@@ -96,3 +96,22 @@ def test_the_command_prints_one_json_object_and_writes_the_sheet(tmp_path, monke
     facts = json.loads(capsys.readouterr().out)
     assert (facts["train"]["samples"], facts["test"]["samples"], facts["shape"]) == (1442, 355, [1, 8, 8])
     assert Image.open(io.BytesIO(sheet.read_bytes())).size[1] == 10 * (SIDE + GAP) + GAP
+
+
+def test_the_command_says_what_was_left_out(tmp_path, monkeypatch, capsys):
+    for label in "ab":
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / "pictures" / label / f"{number}.png")
+    (tmp_path / "pictures" / "a" / "notes.txt").write_text("x")
+    monkeypatch.setenv("CL_ENGINE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "a.yaml").write_text(
+        "data: {kind: folder, path: pictures, on_error: skip}\nstream: {step: 1}\nstrategy: ncm\n"
+    )
+    left_out = "files that are no pictures, left out: 1 (a/notes.txt)"
+    monkeypatch.setattr("sys.argv", ["cl-engine", "data", str(tmp_path / "a.yaml")])
+    assert _status() == 0
+    assert f"note: {left_out}" in capsys.readouterr().out.splitlines()
+    monkeypatch.setattr("sys.argv", ["cl-engine", "data", str(tmp_path / "a.yaml"), "--json"])
+    assert _status() == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == [left_out]

@@ -1,5 +1,7 @@
 """What a strategy hides from the ledger does not help it."""
 
+import os
+
 import pytest
 
 import cl_engine
@@ -18,6 +20,7 @@ BASE = {
 
 def last(strategy, audit="rebuild"):
     hiding.MODULE_LEVEL.clear()
+    os.environ.pop(hiding.VARIABLE, None)
     record = cl_engine.run({**BASE, "strategy": strategy, "memory": {"audit": audit}})
     return record.accuracy["seen"][-1]
 
@@ -37,11 +40,17 @@ def test_a_cached_array_is_gone_before_it_is_evaluated():
     assert record.accuracy["seen"][-1] == pytest.approx(0.1, abs=0.01)  # always class 0
 
 
-@pytest.mark.parametrize("strategy", [hiding.InModule, hiding.InClosure])
+@pytest.mark.parametrize("strategy", [hiding.InModule, hiding.InClosure, hiding.InEnvironment])
 def test_only_a_fresh_process_ends_module_level_hiding(strategy, finetune):
     """The control first: inside one process such a strategy does profit, so the test can tell."""
     assert last(strategy) > finetune + 0.2
     assert last("tests.hiding:" + strategy.__name__, audit="process") == finetune
+
+
+def test_the_state_of_no_global_generator_carries_anything_over_a_boundary():
+    hiding.InGenerators.found.clear()
+    last(hiding.InGenerators)
+    assert hiding.InGenerators.found == [0, 3, 0, 3]
 
 
 def test_both_audits_give_the_same_bits(tmp_path):

@@ -144,8 +144,8 @@ def test_a_policy_may_be_a_list_of_kinds():
             len(memory["entries"]) - 1 - memory["entries"].index(entries)
         )
         assert line <= memory["budget_bytes"]
-    odd = cl_engine.run(base, memory={"policy": ["paramters", "exemplars"]})
-    assert any("'paramters', which nothing was" in note for note in odd.to_dict()["notes"])
+    odd = cl_engine.run(base, memory={"policy": ["teacher", "exemplars"]})
+    assert any("'teacher', which nothing was" in note for note in odd.to_dict()["notes"])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])

@@ -120,6 +120,22 @@ def test_a_stopped_run_resumes_to_the_same_bits(experiences, tmp_path, uninterru
     assert record.metrics == uninterrupted.metrics
 
 
+def test_resuming_where_nothing_is_says_so_and_names_the_runs_that_may_have_been_meant(tmp_path):
+    other = stopped(tmp_path, 1)
+    (tmp_path / f"{other.name.rpartition('-')[0]}-of-another-name-{'0' * 12}").mkdir()
+    watch = StopAfter(1)
+    with pytest.raises(KeyboardInterrupt):
+        cl_engine.run(SCENARIO, out=tmp_path, resume=True, reporter=watch, seed=99)
+    assert watch.note == (
+        f"{watch.directory} holds no finished experience, so the run begins anew (runs of other options or data: "
+        f"{other.name})"
+    )
+    watch = StopAfter(1)
+    with pytest.raises(KeyboardInterrupt):
+        cl_engine.run(SCENARIO, out=tmp_path, resume=True, reporter=watch)
+    assert (watch.done, watch.note) == (1, None)
+
+
 @pytest.mark.parametrize("step", ["line written", "index written"])
 def test_a_kill_between_the_writes_of_a_commit(step, tmp_path, uninterrupted):
     directory = stopped(tmp_path, 2)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -13,7 +14,8 @@ from cl_engine.memory.ledger import MemoryContractError
 from cl_engine.strategies.rehearsal.replay import Replay
 from cl_engine.strategies.strategy import Strategy
 from cl_engine.sweeping.cells import sweep_of
-from cl_engine.sweeping.executors import SHARED, Serial
+from cl_engine.sweeping.executors import SHARED, Event, Serial
+from cl_engine.sweeping.running import run_cell
 from cl_engine.sweeping.scheduler import Scheduler
 from cl_engine.sweeping.sweep import run_sweep
 from tests.sweeping.watching import Silent, content
@@ -196,6 +198,53 @@ def test_one_cell_of_each_group_comes_before_those_that_take_over_its_work(tmp_p
 
     Scheduler(sweep_of(scenario).cells, tmp_path, Serial(), Watching(), source=scenario).run()
     assert sorted(title.split(",")[0][:12] for title in started[:2]) == ["strategy fin", "strategy ncm"]
+
+
+class Told:
+    """Runs nothing, and says of cells that compute anew that they took 10 seconds, of others 1."""
+
+    free = 1
+
+    def __init__(self):
+        self.seen = set()
+
+    def submit(self, job):
+        self.cell, self.free, seed = job.cell, 0, job.changes["seed"]
+        self.took = 1.0 if seed in self.seen else 10.0
+        self.seen.add(seed)
+
+    def events(self, timeout):
+        self.free = 1
+        yield Event(self.cell, "done", {"seconds": self.took})
+
+    def close(self):
+        pass
+
+
+def test_the_time_that_is_left_is_that_of_cells_which_take_work_over_as_these_do(tmp_path):
+    scenario = {**SCENARIO, "strategy": "ncm", "sweep": {"memory.budget": BUDGETS, "seed": [0, 1]}}
+    left = []
+
+    class Watching(Silent):
+        def left(self, seconds):
+            left.append(seconds)
+
+    Scheduler(sweep_of(scenario).cells, tmp_path, Told(), Watching(), source=scenario).run()
+    assert left == [None, None, 3.0, 2.0, 1.0, 0.0]
+
+
+def test_a_cell_says_how_long_it_took_itself_and_not_what_its_result_records(tmp_path, monkeypatch):
+    clock = iter([0.0, 1000.0, 2000.0, 2500.0])
+    monkeypatch.setattr("cl_engine.sweeping.running.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    took = []
+
+    def tell(what, facts):
+        if what == "done":
+            took.append(facts["seconds"])
+
+    for cell in sweep_of({**SCENARIO, "strategy": "ncm", "sweep": {"memory.budget": BUDGETS}}).cells[:2]:
+        run_cell(cell.scenario, (), {}, cell.scenario.id, tmp_path, tell, sharing=tmp_path / SHARED)
+    assert took == [1000, 500]
 
 
 def test_a_declaration_that_does_not_exist_is_named():
