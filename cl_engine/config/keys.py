@@ -61,7 +61,8 @@ class Evaluate:
         ),
     ] = None
     probe_samples: Annotated[
-        int, Field(ge=1, le=10**6, description="samples of each class that a probe looks at, of each part of the data")
+        int,
+        Field(ge=1, le=10**6, description="samples of each class that a probe looks at, of each part of the data"),
     ] = 32
 
     @property
