@@ -21,9 +21,9 @@ class Analyses:
     """The analyses of Zhou et al. (MEMO, ICLR 2023, section 4.1), of any strategy; see :class:`Diagnostic`.
 
     ``gradient-norms`` and ``weight-shift`` are taken down by an :class:`Observer` while an experience is learned.
-    ``branch-cka`` compares the branches that are held after it: mini-batch CKA of linear kernels, unbiased (Nguyen et
-    al., ICLR 2021), of the output of every stage of the branches, on at most 512 test samples of classes exposed so
-    far.  The paper leaves kernel and batches open.
+    ``branch-cka`` compares the branches that are held after it: mini-batch CKA of linear kernels, unbiased (Nguyen
+    et al., ICLR 2021), of the output of every stage of the branches, on at most 512 test samples of classes exposed
+    so far.  The paper leaves kernel and batches open.
 
     Args:
         test: test samples with class ids, in an order that mixes classes.
