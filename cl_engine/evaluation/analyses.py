@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
@@ -83,7 +84,7 @@ def _table(lines: Sequence[Mapping[str, Any]], analysis: str, names: Mapping[str
 
 
 def _plain(values: torch.Tensor) -> Any:
-    """Return nested lists, None for what is no number."""
+    """Return nested lists, None for what is no finite number."""
     if values.ndim > 1:
         return [_plain(row) for row in values]
-    return [value if value == value else None for value in values.tolist()]
+    return [value if math.isfinite(value) else None for value in values.tolist()]

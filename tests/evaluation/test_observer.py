@@ -106,6 +106,7 @@ def test_a_block_that_is_gone_or_was_nothing_has_no_relative_shift():
     assert shift([torch.ones(2)], [torch.ones(3)]) == {"relative": None, "mse": None}
     assert shift([torch.zeros(2)], [torch.ones(2)]) == {"relative": None, "mse": 1.0}
     assert shift([torch.ones(2)], []) == {"relative": None, "mse": None}
+    assert shift([torch.ones(2)], [torch.tensor([1.0, torch.inf])]) == {"relative": None, "mse": None}
 
 
 class Frozen(Finetune):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import cl_engine
+from cl_engine.reports.text import finished_runs
 from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.strategies.strategy import Strategy
 
@@ -73,9 +74,7 @@ class StopAfter:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(
-    "stream", [OFFLINE, PERMUTED], ids=lambda stream: stream["kind"]
-)
+@pytest.mark.parametrize("stream", [OFFLINE, PERMUTED], ids=lambda stream: stream["kind"])
 @pytest.mark.parametrize("strategy", ["memo", "prd"])
 def test_a_resumed_run_found_the_same(strategy, stream, tmp_path):
     given = looked_at(scenario(strategy, stream), branches=strategy == "memo")
@@ -155,6 +154,12 @@ def test_a_scenario_that_asks_for_nothing_is_called_as_it_was_before():
     assert again.to_dict() == asked.to_dict()
     assert (again.analyses, again.evaluate.probes) == (tuple(BLOCKS), ALL_PROBES["probes"])
     assert asked.id != plain.id
+
+
+def test_runs_that_were_looked_at_are_compared_with_those_that_were_not(tmp_path):
+    plain = cl_engine.run(scenario("finetune"), out=tmp_path)
+    cl_engine.run(looked_at(scenario("finetune"), branches=False), out=tmp_path)
+    assert len(finished_runs(tmp_path, plain.to_dict())) == 2
 
 
 class Named(Finetune):
