@@ -103,7 +103,7 @@ class Gradients:
         self._waiting.append(torch.stack(torch._foreach_norm([g for _, g in there])))
 
     def mean(self) -> dict[str, dict[str, float | int | None]]:
-        """Return the mean norm of each block, and of how many steps; None where it is not finite or no step moved it."""
+        """Return the mean norm of each block, and over how many steps; None if not finite, or of no step."""
         self._put_together()
         return {
             name: {"norm": total / steps if steps and math.isfinite(total) else None, "steps": steps}
