@@ -41,7 +41,7 @@ def distillation(new: Tensor, old: Tensor, temperature: float = 2.0) -> Tensor:
 def balanced_distillation(new: Tensor, old: Tensor, weights: Tensor, temperature: float = 2.0) -> Tensor:
     """Return :func:`distillation` from ``q_c`` proportional to ``w_c softmax(old / T)_c``: more of rare classes.
 
-    FOSTER's balanced distillation (Wang et al., ECCV 2022, equation 11), by which a teacher that has seen few
+    FOSTER's balanced distillation (Wang et al., ECCV 2022), by which a teacher that has seen few
     samples of some classes compresses into a student.  Equal weights give the plain distillation.
 
     Args:
@@ -353,8 +353,8 @@ def pod(new: Sequence[Tensor], old: Sequence[Tensor]) -> Tensor:
     """Return the distance of pooled squares of feature maps, the mean over B and over maps (PODNet's POD-spatial).
 
     Each map is squared and summed over its width to ``[C, H]`` and over its height to ``[C, W]``; both side by
-    side, of length 1 in each sample, are compared by the L2 distance (Douillard et al., ECCV 2020, equation 5, as
-    in the authors' code).  A vector is a map of one pixel: what is compared is its squares, of length 1.
+    side, of length 1 in each sample, are compared by the L2 distance (Douillard et al., ECCV 2020, as in the
+    authors' code).  A vector is a map of one pixel: what is compared is its squares, of length 1.
 
     Args:
         new: maps ``[B, C, H, W]`` or vectors ``[B, D]`` of the layers of the new model.

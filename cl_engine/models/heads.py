@@ -97,7 +97,7 @@ class CosineHead(nn.Module):
 class ProxyHead(nn.Module):
     """A cosine classifier with k proxies a class and a learned scale: ``scores = eta s``, without bias.
 
-    PODNet's local similarity classifier (Douillard et al., ECCV 2020, section 3.3): ``s_c`` is the mean of the
+    PODNet's local similarity classifier (Douillard et al., ECCV 2020): ``s_c`` is the mean of the
     cosines of c's proxies, weighted by their own softmax, so that the nearest one counts most.  eta starts at 1.
     Proxies of classes that were there before the last :meth:`grow` stand apart, so that they can be frozen.
     """

@@ -42,7 +42,8 @@ class FOSTER(Replay):
     when the next experience begins, by when the student is needed too: both are held then, and both are charged.
     Training and exemplars are the same in both; these are herded by the student.
 
-    As in the released code the whole head on both branches learns.  Both stages train as the scenario says, for the
+    As in the released code the whole head on both branches learns.  The betas are PyCIL's; the authors' code lowers
+    the first one from .98 to .94 over ten experiences.  Both stages train as the scenario says, for the
     same number of epochs, where the authors take 170 and 130.  An experience without new classes boosts too: no
     network grows by it.  Online the stages take turns on each micro-batch, and the student follows a teacher that
     still learns.
@@ -133,7 +134,7 @@ class FOSTER(Replay):
     def boosting_loss(
         self, batch: Samples, boosted: Branched, head: Head, old_head: Head, old: int, weights: Tensor
     ) -> Tensor:
-        """Return ``CE(z / w) + CE(feature head) + KD(old classes)``, a scalar (section 3.3).
+        """Return ``CE(z / w) + CE(feature head) + KD(old classes)``, a scalar.
 
         Args:
             batch: new samples and exemplars.
@@ -151,7 +152,7 @@ class FOSTER(Replay):
         return cross_entropy(scores / weights) + cross_entropy(head(new)) + kept
 
     def compression_loss(self, batch: Samples, boosted: Branched, weights: Tensor) -> Tensor:
-        """Return the balanced distillation of both branches into the student, T = 2, a scalar (section 3.4)."""
+        """Return the balanced distillation of both branches into the student, T = 2, a scalar."""
         with torch.no_grad():
             taught = boosted(batch.x)
         return balanced_distillation(self.network(batch.x), taught, weights, TEMPERATURE)
