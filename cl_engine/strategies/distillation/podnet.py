@@ -20,13 +20,14 @@ from cl_engine.models.imprinting import imprinted
 from cl_engine.models.network import Network
 from cl_engine.models.stage_maps import features_and_maps
 from cl_engine.strategies.distillation.coming import coming
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, TotalOption
+from cl_engine.strategies.distillation.rehearsed import HerdedReplay
+from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, TotalOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
 
-class PODNet(Replay):
+class PODNet(HerdedReplay):
     """PODNet (Douillard et al., ECCV 2020): stages, features and old proxies keep to what they were.
 
     The loss is that of the classifier (:func:`cl_engine.losses.proxy_nca` on a :class:`ProxyHead`), and for samples
@@ -39,7 +40,10 @@ class PODNet(Replay):
     still, at half the learning rate (the authors' .05 of .1).  Features end in the backbone's ReLU, where the
     authors' ResNet has none.
 
-    ``margin_form: released`` is the loss that the published figures were made with, where the margin has no effect.
+    ``margin_form: released``, the default, is the loss that the published figures were made with; the margin has no
+    effect in it.  The paper's form is 0 at a scale of 0 while there are two classes, which short training finds at
+    once: it is for first experiences of many classes.  The scale starts at 1 as in the authors' code, from where it
+    learns slowly: made for their learning rate of .1.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
@@ -64,15 +68,7 @@ class PODNet(Replay):
             int, Field(ge=0, le=10**9, description="epochs of the head on the exemplars at the end; 0: none")
         ] = 20,
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection="herding",
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix="joint",
-        )
+        super().__init__(backbone=backbone, total=total, per_class=per_class, quota=quota, codec=codec)
         self.proxies, self.spatial, self.flat = proxies, spatial, flat
         self.margin, self.margin_form, self.fine_tuning = margin, margin_form, fine_tuning
 
