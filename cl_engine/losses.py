@@ -38,6 +38,51 @@ def distillation(new: Tensor, old: Tensor, temperature: float = 2.0) -> Tensor:
     return _mean(-(q * log_p.masked_fill(q == 0, 0)).sum(1))  # 0 log 0 is 0, not NaN
 
 
+def balanced_distillation(new: Tensor, old: Tensor, weights: Tensor, temperature: float = 2.0) -> Tensor:
+    """Return :func:`distillation` from ``q_c`` proportional to ``w_c softmax(old / T)_c``: more of rare classes.
+
+    FOSTER's balanced distillation (Wang et al., ECCV 2022), by which a teacher that has seen few
+    samples of some classes compresses into a student.  Equal weights give the plain distillation.
+
+    Args:
+        new: logits ``[B, C]``.
+        old: logits ``[B, C]`` of the teacher, a constant.
+        weights: ``[C]``, each above 0, such as :func:`effective_number_weights`; only their ratios matter.
+        temperature: T, above 0.
+
+    >>> balanced_distillation(torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([3.0, 1.0]))  # log 2
+    tensor(0.6931)
+    """
+    _same_shape(new, old, "[B, C]")
+    if weights.shape != new.shape[1:] or bool((weights <= 0).any()):
+        raise ValueError(f"weights is {_described(weights)}; allowed: [{new.shape[1]}], each above 0")
+    return distillation(new, old + temperature * weights.to(old).log(), temperature)
+
+
+def effective_number_weights(counts: Tensor, beta: float) -> Tensor:
+    """Return weights in proportion to ``(1 - beta) / (1 - beta^n)``, with mean 1: the rarer, the larger.
+
+    By the effective number of samples (Cui et al., CVPR 2019): 1 / n for small n, constant from about
+    1 / (1 - beta) on.  A class that was never counted weighs as one with a single sample.
+
+    Args:
+        counts: ``[C]``, samples of each class, 0 or more, of any number type.
+        beta: at least 0, below 1; at 0 all weights are 1.
+
+    Returns:
+        float64 ``[C]``.
+
+    >>> effective_number_weights(torch.tensor([20, 20, 500]), 0.97)
+    tensor([1.2214, 1.2214, 0.5572], dtype=torch.float64)
+    """
+    if counts.ndim != 1 or bool((counts < 0).any()):
+        raise ValueError(f"counts is {_described(counts)}; allowed: [C], each 0 or more")
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta is {beta}; allowed: 0 <= beta < 1")
+    weights = (1 - beta) / (1 - beta ** counts.double().clamp(min=1))
+    return weights / weights.mean() if len(weights) else weights
+
+
 def masked_cross_entropy(scores: Tensor, y: Tensor, allowed: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Return the mean cross-entropy of a softmax over the allowed classes only.
 
@@ -302,6 +347,67 @@ def higher_order_compatibility(
         itself = torch.eye(len(s), dtype=torch.bool, device=s.device)
         contrast = s.masked_fill(same & ~itself, -torch.inf)
     return _mean(contrast.logsumexp(1) - s.diagonal())
+
+
+def pod(new: Sequence[Tensor], old: Sequence[Tensor]) -> Tensor:
+    """Return the distance of pooled squares of feature maps, the mean over B and over maps (PODNet's POD-spatial).
+
+    Each map is squared and summed over its width to ``[C, H]`` and over its height to ``[C, W]``; both side by
+    side, of length 1 in each sample, are compared by the L2 distance (Douillard et al., ECCV 2020, as in the
+    authors' code).  A vector is a map of one pixel: what is compared is its squares, of length 1.
+
+    Args:
+        new: maps ``[B, C, H, W]`` or vectors ``[B, D]`` of the layers of the new model.
+        old: as many of the old model for the same samples, of the same shapes, constants.
+
+    >>> pod([torch.tensor([[[[1.0, 0]]]])], [torch.tensor([[[[0.0, 1]]]])])
+    tensor(1.0000)
+    """
+    if [a.shape for a in new] != [b.shape for b in old] or not all(a.ndim in (2, 4) for a in new):
+        shapes = [[list(a.shape) for a in maps] for maps in (new, old)]
+        raise ValueError(f"new is {shapes[0]} and old is {shapes[1]}; allowed: the same, [B, C, H, W] or [B, D]")
+    distances = [(_pooled(a) - _pooled(b.detach())).norm(dim=1) for a, b in zip(new, old, strict=True)]
+    return torch.stack([_mean(d) for d in distances]).mean() if distances else torch.zeros(())
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    """Return squares summed over the width beside those summed over the height, ``[B, C (H + W)]`` of length 1."""
+    if maps.ndim == 2:
+        return F.normalize(maps.square())
+    squares = maps.square()
+    return F.normalize(torch.cat([squares.sum(3).flatten(1), squares.sum(2).flatten(1)], dim=1))
+
+
+def proxy_nca(
+    scores: Tensor, y: Tensor, margin: float | Tensor = 0.0, form: Literal["paper", "released"] = "paper"
+) -> Tensor:
+    """Return the loss of PODNet's classifier, by neighbourhood components (Douillard et al., ECCV 2020).
+
+    - ``paper``: the mean over B of ``max(0, log sum_{c != y} exp(s_c) - (s_y - margin))``: a sample whose class
+      wins by the margin is left alone.
+    - ``released``: as in the authors' code and in PyCIL, where the margin is taken from every score and so cancels,
+      the class itself stays in the sum as exp(0) once the largest score of the sample is taken off, and nothing
+      is cut at 0.  Where the class wins this is the plain cross-entropy.
+
+    Args:
+        scores: ``eta s``, ``[B, C]``.
+        y: int64 ``[B]``.
+        margin: in units of the scores, so ``eta delta``; 0 or more.
+        form: which.
+
+    >>> proxy_nca(torch.tensor([[2.0, 0]]), torch.tensor([0])), proxy_nca(torch.zeros(1, 2), torch.tensor([0]), 0.5)
+    (tensor(0.), tensor(0.5000))
+    """
+    _matrix("scores", scores, "[B, C]")
+    _labels(y, *scores.shape)
+    _choice("form", form, ("paper", "released"))
+    nothing = torch.finfo(scores.dtype).min  # finite, so that a lone class has a gradient of 0 and not NaN
+    own, others = scores.gather(1, y[:, None]).squeeze(1), scores.scatter(1, y[:, None], nothing)
+    if form == "released":
+        top = scores.amax(1, keepdim=True)
+        with_zero = torch.cat([others - top, torch.zeros_like(top)], dim=1)
+        return _mean(with_zero.logsumexp(1) - (own - top.squeeze(1)))
+    return _mean((others.logsumexp(1) - own + margin).clamp(min=0))
 
 
 def feature_distillation(new: Tensor, old: Tensor) -> Tensor:

@@ -9,12 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cl_engine.losses import (
+    balanced_distillation,
     balanced_softmax,
     distillation,
+    effective_number_weights,
     feature_distillation,
     higher_order_compatibility,
     masked_cross_entropy,
+    pod,
     prototype_alignment,
+    proxy_nca,
     relation_distillation,
     supervised_contrastive,
 )
@@ -460,6 +464,115 @@ def test_feature_distillation_equals_the_number_of_podnet_and_leaves_the_old_mod
     assert (new.grad * new).sum(1).abs().max() < 1e-15  # a cosine does not see lengths
 
 
+# balanced distillation, and weights by the effective number of samples
+
+
+@random_inputs
+@given(seeds, sizes, st.integers(1, 9), temperatures)
+def test_balanced_distillation_tells_more_of_classes_that_weigh_more(seed, b, c, temperature):
+    r = np.random.default_rng(seed)
+    new, old, w = 2 * r.standard_normal((b, c)), 2 * r.standard_normal((b, c)), r.uniform(0.1, 3, c)
+    q = [softmax(o / temperature) * w for o in old]
+    oracle = np.mean([-(p / p.sum() * np.log(softmax(n / temperature))).sum() for p, n in zip(q, new, strict=True)])
+    agree(lambda n, o: balanced_distillation(n, o, torch.tensor(w), temperature), oracle, new, old)
+
+
+def test_balanced_distillation_with_weights_by_effective_numbers_equals_the_numbers_of_foster():
+    counts = torch.tensor([20, 20, 20, 20, 500, 500])
+    for beta, rare, frequent in ((0.97, 1.22139604, 0.55720792), (0.96, 1.17279236, 0.65441528)):
+        weights = effective_number_weights(counts, beta)
+        np.testing.assert_allclose(weights, [rare] * 4 + [frequent] * 2, atol=5e-9)
+    r = np.random.default_rng(14)
+    z, _, _, student = (t(r.standard_normal(shape)) for shape in [(4, 6), (4, 6), (4, 4), (4, 6)])
+    loss = balanced_distillation(student, z, effective_number_weights(counts, 0.97))
+    assert loss.item() == pytest.approx(1.91589164, abs=5e-9)
+    loss.backward()
+    assert z.grad is None
+
+
+def test_effective_numbers_are_counts_while_they_are_small_and_a_class_never_counted_is_one_sample():
+    small = effective_number_weights(torch.tensor([0, 1, 2, 4]), 1 - 1e-9)
+    np.testing.assert_allclose(small / small[0], [1, 1, 1 / 2, 1 / 4], rtol=1e-6)
+    assert torch.equal(effective_number_weights(torch.tensor([3, 70]), 0), torch.ones(2, dtype=torch.float64))
+    assert effective_number_weights(torch.tensor([10**9, 5]), 0.9).isfinite().all()
+
+
+# pooled outputs
+
+
+def pod_oracle(a, b):
+    """Mean over samples of the L2 distance of the pooled squares of maps [B, C, H, W]."""
+    distances = []
+    for x, z in zip(a, b, strict=True):
+        lines = [np.concatenate([(m**2).sum(2).ravel(), (m**2).sum(1).ravel()]) for m in (x, z)]
+        distances.append(np.linalg.norm(lines[0] / np.linalg.norm(lines[0]) - lines[1] / np.linalg.norm(lines[1])))
+    return np.mean(distances)
+
+
+@random_inputs
+@given(seeds, sizes, st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
+def test_pod_is_the_distance_of_pooled_squares_in_the_mean_over_samples_and_maps(seed, b, c, h, w):
+    r = np.random.default_rng(seed)
+    (a, z), (f, g) = r.standard_normal((2, b, c, h, w)), r.standard_normal((2, b, c))
+    oracle = (pod_oracle(a, z) + pod_oracle(f[:, :, None, None], g[:, :, None, None])) / 2
+    agree(lambda a, f, z, g: pod([a, f], [z, g]), oracle, a, f, z, g)
+
+
+def test_pod_equals_the_published_number_and_leaves_the_old_model_alone():
+    r = np.random.default_rng(13)
+    new, old = t(r.standard_normal((2, 3, 4, 4))), t(r.standard_normal((2, 3, 4, 4)))
+    loss = pod([new], [old])
+    assert loss.item() == pytest.approx(0.77048351, abs=5e-9)
+    loss.backward()
+    assert old.grad is None
+    assert (new.grad * new).flatten(1).sum(1).abs().max() < 1e-15  # a map's length is divided out
+    same = old.detach().clone().requires_grad_()
+    pod([same], [old]).backward()
+    assert same.grad.isfinite().all()
+
+
+# the loss of PODNet's classifier
+
+
+def nca_rows(scores, y, margin):
+    return [math.log(np.exp(np.delete(s, c)).sum()) - s[c] + margin for s, c in zip(scores, y, strict=True)]
+
+
+@random_inputs
+@given(seeds, sizes, st.integers(2, 6), st.floats(0, 2))
+def test_the_loss_of_proxies_is_by_how_much_the_margin_is_missed_or_in_the_released_code_another(
+    seed, b, c, margin
+):
+    r = np.random.default_rng(seed)
+    scores, y = 3 * r.standard_normal((b, c)), r.integers(0, c, b)
+    paper = np.mean([max(0, value) for value in nca_rows(scores, y, margin)])
+    agree(lambda s: proxy_nca(s, torch.tensor(y), margin), paper, scores)
+    shifted = [s - s.max() for s in scores]
+    released = np.mean(
+        [math.log(np.exp(np.delete(s, k)).sum() + 1) - s[k] for s, k in zip(shifted, y, strict=True)]
+    )
+    agree(lambda s: proxy_nca(s, torch.tensor(y), margin, "released"), released, scores)
+
+
+def test_the_loss_of_proxies_equals_the_published_numbers_and_the_margin_of_the_released_code_has_no_effect():
+    r = np.random.default_rng(13)
+    r.standard_normal((2, 2, 3, 4, 4))
+    r.standard_normal((2, 4, 6))
+    scores, y = t(r.uniform(-1, 1, (4, 5))), torch.tensor(r.integers(0, 5, 4))
+    assert proxy_nca(scores, y, 0.6).item() == pytest.approx(2.09480841, abs=5e-9)
+    assert proxy_nca(scores, y, 0.0).item() == pytest.approx(1.49480841, abs=5e-9)
+    for margin in (0.0, 0.6):
+        assert proxy_nca(scores, y, margin, "released").item() == pytest.approx(1.91572321, abs=5e-9)
+
+
+def test_where_the_class_wins_the_released_loss_is_the_cross_entropy_and_the_papers_is_0_beyond_the_margin():
+    scores, y = t(np.array([[5.0, 1, 0], [0, 1, 4]])), torch.tensor([0, 2])
+    released = proxy_nca(scores, y, form="released")
+    torch.testing.assert_close(released, torch.nn.functional.cross_entropy(scores, y))
+    proxy_nca(scores, y, 0.5).backward()
+    assert scores.grad.abs().sum() == 0
+
+
 # all of them
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -477,6 +590,11 @@ ALL = {
     "hoc released": lambda x: higher_order_compatibility(x, OTHER, Y4),
     "hoc infonce": lambda x: higher_order_compatibility(x, OTHER, Y4, denominator="infonce"),
     "feature_distillation": lambda x: feature_distillation(x, OTHER),
+    "balanced_distillation": lambda x: balanced_distillation(x, OTHER, COUNTS),
+    "pod vectors": lambda x: pod([x], [OTHER]),
+    "pod maps": lambda x: pod([x.reshape(1, 2, 2, 3), x], [OTHER.reshape(1, 2, 2, 3), OTHER]),
+    "proxy_nca paper": lambda x: proxy_nca(x, Y4, 0.6),
+    "proxy_nca released": lambda x: proxy_nca(x, Y4, form="released"),
 }
 
 
@@ -518,6 +636,12 @@ NONE, NO_Y = torch.empty(0, 3, requires_grad=True), torch.empty(0, dtype=torch.i
         lambda: higher_order_compatibility(NONE, NONE, NO_Y),
         lambda: higher_order_compatibility(NONE, NONE, NO_Y, denominator="infonce"),
         lambda: feature_distillation(NONE, NONE),
+        lambda: balanced_distillation(NONE, NONE, COUNTS),
+        lambda: pod([NONE], [NONE]),
+        lambda: proxy_nca(NONE, NO_Y),
+        lambda: proxy_nca(NONE, NO_Y, form="released"),
+        lambda: proxy_nca(torch.ones(2, 1, requires_grad=True), torch.tensor([0, 0])),  # a lone class
+        lambda: proxy_nca(torch.ones(2, 1, requires_grad=True), torch.tensor([0, 0]), form="released"),
     ],
 )
 def test_a_loss_over_nothing_is_0_and_can_be_differentiated(loss):
@@ -561,6 +685,15 @@ TWO, Y2, YES = torch.zeros(2, 3), torch.tensor([0, 1]), torch.tensor([True, True
         (lambda: higher_order_compatibility(TWO, TWO[:, :2], Y2), r"new is \[2, 3\] and old is \[2, 2\]"),
         (lambda: higher_order_compatibility(TWO, TWO, Y2, 0), "inverse_temperature is 0"),
         (lambda: higher_order_compatibility(TWO, TWO, Y2, denominator="x"), "denominator is 'x'; allowed: 'released'"),
+        (lambda: balanced_distillation(TWO, TWO, torch.ones(2)), r"weights is float32 \[2\]; allowed: \[3\]"),
+        (lambda: balanced_distillation(TWO, TWO, torch.zeros(3)), "weights .* each above 0"),
+        (lambda: effective_number_weights(-torch.ones(3), 0.9), r"counts is float32 \[3\]; allowed: \[C\], each 0 or"),
+        (lambda: effective_number_weights(torch.ones(3), 1), "beta is 1; allowed: 0 <= beta < 1"),
+        (lambda: pod([TWO], [TWO[:, :2]]), r"new is \[\[2, 3\]\] and old is \[\[2, 2\]\]; allowed: the same"),
+        (lambda: pod([TWO], []), r"new is \[\[2, 3\]\] and old is \[\]; allowed: the same"),
+        (lambda: pod([TWO[0]], [TWO[0]]), r"allowed: the same, \[B, C, H, W\] or \[B, D\]"),
+        (lambda: proxy_nca(TWO, Y2 + 2), "the label 3; allowed: 0 to 2"),
+        (lambda: proxy_nca(TWO, Y2, form="code"), "form is 'code'; allowed: 'paper' or 'released'"),
         (lambda: feature_distillation(TWO, TWO[:1]), r"new is \[2, 3\] and old is \[1, 3\]; allowed: the same \[B, D\]"),
         (lambda: feature_distillation(TWO.long(), TWO.long()), r"new is int64 \[2, 3\]; allowed: floating point"),
     ],

@@ -13,10 +13,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cl_engine.models.heads import weight_alignment
+    from cl_engine.models.alignment import weight_alignment
     from cl_engine.models.simplex import simplex
 
-_HOMES = {"simplex": "cl_engine.models.simplex", "weight_alignment": "cl_engine.models.heads"}
+_HOMES = {"simplex": "cl_engine.models.simplex", "weight_alignment": "cl_engine.models.alignment"}
 
 __all__ = ["KINDS", "simplex", "weight_alignment"]
 

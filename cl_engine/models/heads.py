@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cl_engine.models.alignment import Align, weight_alignment
 from cl_engine.models.simplex import simplex
 
 
@@ -50,9 +51,9 @@ class Head(nn.Module):
         self.bias = nn.Parameter(torch.cat([self.bias.detach(), rows[:, 0]]))
 
     @torch.no_grad()
-    def align(self, old: int) -> None:
+    def align(self, old: int, align: Align = "always") -> None:
         """Align the rows from ``old`` on with the others, in place; biases stay (:func:`weight_alignment`)."""
-        self.weight.copy_(weight_alignment(self.weight, old))
+        self.weight.copy_(weight_alignment(self.weight, old, align))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``[B, features]`` to scores ``[B, classes]``."""
@@ -62,7 +63,8 @@ class Head(nn.Module):
 class CosineHead(nn.Module):
     """A cosine classifier with a learned scale: ``scores = eta cos(W, f)``, without bias.
 
-    LUCIR (Hou et al., CVPR 2019, equation 4), and PODNet with one proxy a class; as in their code eta starts at 1.
+    LUCIR (Hou et al., CVPR 2019, equation 4); as in its code eta starts at 1.  :class:`ProxyHead` has several rows
+    a class.
     """
 
     ledger_kind = "head"
@@ -90,6 +92,52 @@ class CosineHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map ``[B, features]`` to scores ``[B, classes]``, in +-scale."""
         return self.scale * F.linear(F.normalize(features), F.normalize(self.weight))
+
+
+class ProxyHead(nn.Module):
+    """A cosine classifier with k proxies a class and a learned scale: ``scores = eta s``, without bias.
+
+    PODNet's local similarity classifier (Douillard et al., ECCV 2020): ``s_c`` is the mean of the
+    cosines of c's proxies, weighted by their own softmax, so that the nearest one counts most.  eta starts at 1.
+    Proxies of classes that were there before the last :meth:`grow` stand apart, so that they can be frozen.
+    """
+
+    ledger_kind = "head"
+
+    def __init__(self, features: int, proxies: int = 10) -> None:
+        super().__init__()
+        self.old = nn.Parameter(torch.empty(0, proxies, features))
+        self.new = nn.Parameter(torch.empty(0, proxies, features))
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def grow(self, classes: int, generator: torch.Generator) -> None:
+        """Add proxies of classes up to ``classes``, uniform in +-1/sqrt(features); what was new is old now.
+
+        Raises:
+            ValueError: fewer classes than there are.
+
+        >>> head = ProxyHead(features=2, proxies=5)
+        >>> head.grow(3, torch.Generator().manual_seed(0))
+        >>> head(torch.ones(4, 2)).shape, head.weight.shape
+        (torch.Size([4, 3]), torch.Size([3, 5, 2]))
+        """
+        old, proxies, features = self.weight.shape
+        _no_shrinking("classes", old, classes)
+        rows = _uniform((classes - old, proxies, features), features, generator).to(self.weight.device)
+        self.old, self.new = nn.Parameter(self.weight.detach()), nn.Parameter(rows)
+
+    @property
+    def weight(self) -> Tensor:
+        """All proxies, ``[classes, k, features]``."""
+        return torch.cat([self.old, self.new])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``[B, features]`` to scores ``[B, classes]``, in +-scale."""
+        weight = self.weight
+        cosines = F.linear(F.normalize(features), F.normalize(weight, dim=2).flatten(0, 1))
+        cosines = cosines.view(-1, *weight.shape[:2])
+        scores: Tensor = self.scale * (cosines.softmax(2) * cosines).sum(2)
+        return scores
 
 
 class SimplexHead(nn.Module):
@@ -148,38 +196,6 @@ class SimplexHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map ``[B, features]`` to scores ``[B, classes]``."""
         return self.reserved_scores(features)[:, : self.classes]
-
-
-def weight_alignment(weight: Tensor, old: int) -> Tensor:
-    """Return ``weight`` with the rows from ``old`` on scaled so that their mean norm is that of the rows before.
-
-    One factor for all of them: gamma = mean ||w_old|| / mean ||w_new|| (WA, Zhao et al., CVPR 2020; MEMO aligns
-    after each experience).  Aligning twice is aligning once.  Without old rows, without new ones, or where all new
-    ones are 0, nothing changes.
-
-    Args:
-        weight: ``[C, D]``.
-        old: how many rows, from the first on, are of old classes; 0 to C.
-
-    Returns:
-        ``[C, D]``, a new tensor.
-
-    Raises:
-        ValueError: no matrix, or ``old`` outside of it.
-
-    >>> weight_alignment(torch.tensor([[1.0, 0], [0, 4], [2, 0]]), old=1)
-    tensor([[1.0000, 0.0000],
-            [0.0000, 1.3333],
-            [0.6667, 0.0000]])
-    """
-    if weight.ndim != 2 or not 0 <= old <= len(weight):
-        raise ValueError(f"weight is {list(weight.shape)} and old {old}; allowed: [C, D] and 0 to C")
-    if old in (0, len(weight)):
-        return weight.clone()
-    norms = weight.norm(dim=1)
-    before, after = norms[:old].mean(), norms[old:].mean()
-    gamma = before / torch.where(after > 0, after, 1)
-    return torch.cat([weight[:old], gamma * weight[old:]])
 
 
 def _new_rows(old: int, classes: int, features: int, columns: int, generator: torch.Generator) -> Tensor:

@@ -12,7 +12,7 @@ from torch import nn
 
 from cl_engine.memory.ledger import held_bytes, ledger
 from cl_engine.models import weight_alignment
-from cl_engine.models.heads import CosineHead, Head, SimplexHead
+from cl_engine.models.heads import CosineHead, Head, ProxyHead, SimplexHead
 from cl_engine.models.network import Head as HeadOfNetwork
 from cl_engine.models.network import Network
 from cl_engine.models.simplex import simplex
@@ -101,6 +101,45 @@ def test_a_linear_head_is_linear():
     np.testing.assert_allclose(head(f).detach().numpy(), f.numpy() @ w.T + b, atol=1e-6)
 
 
+# proxies
+
+
+def test_scores_of_proxies_are_cosines_weighted_by_their_own_softmax():
+    head, f = grown(ProxyHead(4, proxies=3), 2).double(), features(5, 4).double()
+    grown(head, 5, seed=3)
+    head.double().scale.data.fill_(2.5)
+    found, w = head(f).detach().numpy(), head.weight.detach().numpy()
+    assert w.shape == (5, 3, 4)
+    for i, row in enumerate(f.numpy()):
+        for c, proxies in enumerate(w):
+            cosines = proxies @ row / np.linalg.norm(proxies, axis=1) / np.linalg.norm(row)
+            share = np.exp(cosines) / np.exp(cosines).sum()
+            assert found[i, c] == pytest.approx(2.5 * (share * cosines).sum(), rel=1e-12)
+
+
+def test_scores_of_proxies_are_the_published_ones():
+    r = np.random.default_rng(13)
+    r.standard_normal((2, 2, 3, 4, 4))
+    f = r.standard_normal((4, 6))
+    r.standard_normal((4, 6)), r.uniform(-1, 1, (4, 5)), r.integers(0, 5, 4)
+    head = grown(ProxyHead(6, proxies=3), 5).double()
+    head.new.data = torch.tensor(r.standard_normal((5, 3, 6)))
+    scores = head(torch.tensor(f)).detach().numpy()
+    np.testing.assert_allclose(scores[0], [0.26571147, 0.21510616, -0.08318752, 0.44380056, 0.21536355], atol=5e-9)
+
+
+def test_proxies_of_old_classes_stay_and_stand_apart_and_all_are_charged_to_the_head():
+    head = grown(ProxyHead(64), 4)
+    before = head.weight.detach().clone()
+    grown(head, 10, seed=3)
+    assert torch.equal(head.old, before)
+    assert (head.new.shape, head.new.abs().max() <= 1 / 8) == ((6, 10, 64), True)
+    assert {e.kind for e in ledger(head)} == {"head"}
+    assert held_bytes(ledger(head)) == 2560 * 10 + 4
+    with pytest.raises(ValueError, match="10 classes cannot have 9; allowed: 10 or more"):
+        grown(head, 9)
+
+
 # weight alignment
 
 
@@ -124,6 +163,15 @@ def test_alignment_gives_new_rows_the_mean_norm_of_the_old_ones_and_keeps_their_
     assert norms[old:].mean() == pytest.approx(norms[:old].mean())
     np.testing.assert_allclose(weight_alignment(torch.tensor(aligned), old).numpy(), aligned, rtol=1e-12)
     np.testing.assert_array_equal(w, before)
+
+
+def test_shrink_aligns_only_rows_that_are_longer_and_never_none():
+    w = torch.tensor([[3.0, 4], [0, 1], [6, 8]])  # norms 5, 1, 10
+    assert torch.equal(weight_alignment(w, 1, "never"), w)
+    assert torch.equal(weight_alignment(w, 2, "shrink"), weight_alignment(w, 2, "always"))
+    np.testing.assert_allclose(weight_alignment(w, 2, "shrink")[2], [1.8, 2.4], rtol=1e-6)
+    assert torch.equal(weight_alignment(w.flip(0), 1, "shrink"), w.flip(0))
+    np.testing.assert_allclose(weight_alignment(w.flip(0), 1, "always")[1], [0, 10 / 3], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("rows", "old"), [(4, 0), (4, 4), (0, 0)])

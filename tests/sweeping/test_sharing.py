@@ -78,6 +78,8 @@ def nothing_learned():
         {"kind": "wa", **SMALL},
         {"kind": "bic", **SMALL},
         {"kind": "der-expandable", **SMALL},
+        {"kind": "foster", **SMALL},
+        {"kind": "podnet", **SMALL},
     ],
     ids=str,
 )

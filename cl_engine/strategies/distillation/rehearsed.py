@@ -1,4 +1,4 @@
-"""Exemplars and a teacher together: what WA and BiC train with."""
+"""Exemplars and a teacher together: what WA and BiC train with, and PODNet's exemplars."""
 
 from __future__ import annotations
 
@@ -22,13 +22,8 @@ from cl_engine.training.loop import fit
 TEMPERATURE = 2.0
 
 
-class DistilledReplay(Replay):
-    """Minimise ``(1 - l) CE + l KD`` of samples and herded exemplars; T = 2, without a factor T squared.
-
-    l is the share of the seen classes that do not come: old / seen where every class comes once, as in the papers.
-    Where old classes return there is as much less to keep and more to learn; with old / seen itself an experience
-    without new classes would learn nothing.
-    """
+class HerdedReplay(Replay):
+    """Replay of herded exemplars, in one shuffled set with the samples: what the papers of these methods have."""
 
     def __init__(
         self,
@@ -48,6 +43,15 @@ class DistilledReplay(Replay):
             codec=codec,
             mix="joint",
         )
+
+
+class DistilledReplay(HerdedReplay):
+    """Minimise ``(1 - l) CE + l KD`` of samples and herded exemplars; T = 2, without a factor T squared.
+
+    l is the share of the seen classes that do not come: old / seen where every class comes once, as in the papers.
+    Where old classes return there is as much less to keep and more to learn; with old / seen itself an experience
+    without new classes would learn nothing.
+    """
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Train under the network as it was when the experience began."""

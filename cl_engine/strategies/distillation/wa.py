@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from cl_engine.memory.codecs.codec import CodecOption
+from cl_engine.models.alignment import AlignOption
+from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.distillation.rehearsed import DistilledReplay
+from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, TotalOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 
@@ -16,12 +20,25 @@ class WA(DistilledReplay):
     experience is multiplied by gamma, the mean norm of old rows over that of new ones.  Biases stay.  Where no
     class is new, or none is old, gamma is 1.  Weights of the head may be negative while training, as in PyCIL.
 
-    Made for long training, after which new rows are longer.  After short training they are shorter than rows that
-    have learned in several experiences: gamma is then above 1 and favours new classes.
+    The default ``align: shrink`` is ours: gamma is 1 at most.  The paper's ``always`` is made for long training
+    with weight decay, after which new rows are the longer ones (:func:`cl_engine.models.weight_alignment`).
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
 
+    def __init__(
+        self,
+        *,
+        backbone: BackboneOption = "mlp",
+        total: TotalOption = None,
+        per_class: PerClassOption = None,
+        quota: QuotaOption = "papers",
+        codec: CodecOption = "raw",
+        align: AlignOption = "shrink",
+    ) -> None:
+        super().__init__(backbone=backbone, total=total, per_class=per_class, quota=quota, codec=codec)
+        self.align = align
+
     def end(self, task: Task) -> None:
         """Align the head's rows of new classes with those of old ones."""
-        self.network.head.align(task.old_classes)
+        self.network.head.align(task.old_classes, self.align)

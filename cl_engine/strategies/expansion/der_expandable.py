@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from cl_engine.memory.exemplars import Selection
+from cl_engine.models.alignment import AlignOption
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.expansion.memo import MEMO
 from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, TotalOption
@@ -23,7 +24,8 @@ class DERExpandable(MEMO):
 
     PyCIL's variant: the head is kept, and its rows of new classes are aligned at the end, where the authors train a
     fresh head on balanced data.  As in the authors' release nothing is pruned.  An experience without new classes
-    adds no backbone: the newest one learns on.
+    adds no backbone: the newest one learns on.  The default ``align: shrink`` is ours, PyCIL's is ``always``
+    (:func:`cl_engine.models.weight_alignment`).
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
@@ -39,6 +41,7 @@ class DERExpandable(MEMO):
         per_class: PerClassOption = None,
         quota: QuotaOption = "papers",
         auxiliary: Annotated[float, Field(ge=0, le=1e9, description="weight alpha of the auxiliary loss")] = 1.0,
+        align: AlignOption = "shrink",
     ) -> None:
         super().__init__(
             backbone=backbone,
@@ -48,6 +51,7 @@ class DERExpandable(MEMO):
             quota=quota,
             auxiliary=auxiliary,
             cut=0,
+            align=align,
         )
 
     def extend(self, task: Task) -> None:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.exemplars import Selection
+from cl_engine.models.alignment import AlignOption
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.branched import Branched
 from cl_engine.models.heads import Head
@@ -27,7 +28,8 @@ class MEMO(Replay):
 
     Every experience after the first adds a copy of the newest specialised block, and earlier blocks are frozen.  An
     auxiliary head tells the new classes from each other and from "any old one" by the newest block alone; it exists
-    only while an experience is learned.  At the end the head's new rows are aligned with the old ones' norms.
+    only while an experience is learned.  At the end the head's new rows are aligned with the old ones' norms; the
+    default ``align: shrink`` is ours, the paper's is ``always`` (:func:`cl_engine.models.weight_alignment`).
 
     Exemplars are herded as in the authors' code, quota K // classes; `selection: nearest-mean` is the paper's text.
     """
@@ -62,11 +64,12 @@ class MEMO(Replay):
                 "but the last",
             ),
         ] = None,
+        align: AlignOption = "shrink",
     ) -> None:
         super().__init__(
             backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, mix="joint"
         )
-        self.train_base, self.auxiliary, self.cut = train_base, auxiliary, cut
+        self.train_base, self.auxiliary, self.cut, self.align = train_base, auxiliary, cut, align
 
     def build(self, task: Task) -> Branched:
         """Return the network of the first experience, with one block."""
@@ -114,7 +117,7 @@ class MEMO(Replay):
 
     def end(self, task: Task) -> None:
         """Align the head's rows of new classes with those of old ones."""
-        self.network.head.align(task.old_classes)
+        self.network.head.align(task.old_classes, self.align)
 
     def _auxiliary_head(self, task: Task) -> Head:
         head = Head(self.network.width).to(task.device)

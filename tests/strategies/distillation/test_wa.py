@@ -59,6 +59,18 @@ def test_gamma_is_the_published_one_for_the_rows_of_new_classes():
     np.testing.assert_allclose(head.weight.detach().numpy()[4:], 0.51311118 * w[4:], rtol=1e-7)
 
 
+@pytest.mark.parametrize(("align", "gamma"), [("shrink", 1), ("always", 2), ("never", 1)])
+def test_by_default_new_rows_that_are_shorter_stay_so(align, gamma):
+    made = rebuilder(WA, [(0, 1), (2, 3)], align=align)
+    strategy = made.begun(2)
+    rows = torch.randn(2, 128, generator=torch.Generator().manual_seed(0))
+    weight = torch.cat([2 * rows, rows])
+    strategy.network.head.weight.data = weight.clone()
+    strategy.end(made.terms.task(1))
+    torch.testing.assert_close(strategy.network.head.weight.detach(), torch.cat([2 * rows, gamma * rows]))
+    assert WA().align == "shrink"
+
+
 def test_an_experience_without_new_classes_learns_and_aligns_nothing():
     made = rebuilder(WA, total=20)
     strategy, _ = learned(made, 3)

@@ -214,7 +214,7 @@ def test_the_loss_is_both_cross_entropies_with_all_old_classes_as_one(alpha):
 
 
 def test_aligning_gives_new_rows_the_mean_norm_of_old_ones_once_and_for_all():
-    made = rebuilder()
+    made = rebuilder(align="always")
     strategy, _ = learned(made, 1)
     task = made.terms.task(1)
     strategy.begin(task)
