@@ -56,6 +56,9 @@ def keys(
     name: Annotated[
         str | None, Field(pattern=rf"^{NAME}$", description="names the run directory (default: the file's name)")
     ] = None,
+    recipe: Annotated[
+        str | None, Field(description="published settings that fill in what is not said here: see recipes")
+    ] = None,
     data: Annotated[Any, Part("data"), Field(description="where the samples come from")],
     stream: Annotated[Any, Part("streams"), Field(description="who comes when")] = "class-incremental",
     strategy: Annotated[Any, Part("strategies"), Field(description="who learns")],

@@ -36,7 +36,8 @@ class Branched(Network):
         width: D, features of one block.
 
     Raises:
-        OptionError: a cut that leaves no stage to repeat.
+        OptionError: a cut that leaves no stage to repeat; or what is to be repeated is frozen, so that all blocks
+            would be the same.
 
     >>> network = Branched("mlp", (4,), torch.Generator().manual_seed(0), torch.device("cpu"))
     >>> network.branch()
@@ -60,6 +61,7 @@ class Branched(Network):
         cut = last if cut is None else cut
         if cut > last:
             raise OptionError("cut", f"{cut}, but the backbone has {len(stages)} stages; allowed: 0 to {last}")
+        _refuse_frozen(stages, cut)
         block = stages[-1] if cut == last else nn.Sequential(*stages[cut:])
         self.backbone.stages = nn.Sequential(*stages[:cut], Branches([block]))
 
@@ -75,10 +77,11 @@ class Branched(Network):
         assert isinstance(blocks, Branches)
         return blocks
 
-    def branch(self) -> None:
-        """Freeze the newest block and go on with a copy of it, its running statistics included."""
+    def branch(self, freeze: bool = True) -> None:
+        """Go on with a copy of the newest block, its running statistics included; ``freeze`` the one it is of."""
         block = copy.deepcopy(self.blocks[-1])
-        self.blocks[-1].requires_grad_(False)
+        if freeze:
+            self.blocks[-1].requires_grad_(False)
         self.blocks.append(block)
         self.backbone.features += self.width
 
@@ -89,3 +92,17 @@ class Branched(Network):
             if not any(p.requires_grad for p in part.parameters()):
                 part.eval()
         return self
+
+
+def _refuse_frozen(stages: list[nn.Module], cut: int) -> None:
+    """Refuse to repeat stages that are frozen, or that have nothing to learn: the copies would stay copies."""
+    repeated = stages[cut:]
+    learns = [any(p.requires_grad for p in stage.parameters()) for stage in repeated]
+    frozen = [n for n, stage in enumerate(repeated) if not learns[n] and any(True for _ in stage.buffers())]
+    if not any(learns):
+        raise OptionError("backbone", "its repeated part does not learn, so all blocks would be the same; "
+                          "allowed: a backbone whose last stage is not frozen")  # fmt: skip
+    if frozen:
+        free = cut + frozen[-1] + 1
+        what = f"the first {free} stages are frozen and would be repeated from stage {cut + 1} on"
+        raise OptionError("backbone", f"{what}; allowed: fewer frozen ones, or with memo `cut: {free}`")

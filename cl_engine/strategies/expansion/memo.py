@@ -62,11 +62,15 @@ class MEMO(Replay):
                 "but the last",
             ),
         ] = None,
+        train_old: Annotated[
+            bool, Field(description="whether earlier specialised blocks go on learning, which the paper advises against")
+        ] = False,
     ) -> None:
         super().__init__(
             backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, mix="joint"
         )
-        self.train_base, self.auxiliary, self.cut = train_base, auxiliary, cut
+        self.train_base, self.train_old = train_base, train_old
+        self.auxiliary, self.cut = auxiliary, cut
 
     def build(self, task: Task) -> Branched:
         """Return the network of the first experience, with one block."""
@@ -80,7 +84,7 @@ class MEMO(Replay):
         else:
             few = self.first_classes <= FEW_CLASSES
             self.network.general.requires_grad_(few if self.train_base == "auto" else self.train_base)
-            self.network.branch()
+            self.network.branch(freeze=not self.train_old)
         self.grow_head(task)
 
     def grow_head(self, task: Task) -> None:
