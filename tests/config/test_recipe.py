@@ -41,7 +41,13 @@ def test_the_recipes_of_memo_are_the_published_schedules(data, name):
     for index, (epochs, weight_decay, milestones) in enumerate(expected):
         own = scenario.training.at(index)
         assert (own.epochs, own.weight_decay, own.milestones) == (epochs, weight_decay, milestones)
-        assert (own.schedule, own.optimizer, own.lr, own.momentum, own.nesterov) == (schedule, "sgd", 0.1, 0.9, False)
+        assert (own.schedule, own.optimizer, own.lr, own.momentum, own.nesterov) == (
+            schedule,
+            "sgd",
+            0.1,
+            0.9,
+            False,
+        )
         assert (own.batch_size, own.augmentation) == (128, "cifar")
     assert scenario.strategy["kind"] == "memo"
     assert scenario.strategy["backbone"]["kind"] == "resnet32"
@@ -93,7 +99,9 @@ def test_a_name_that_is_no_recipe_is_located_and_the_nearest_one_proposed(tmp_pa
 
 
 def test_a_value_of_the_recipe_that_does_not_fit_is_located_in_the_recipe():
-    with pytest.raises(cl_engine.ConfigError, match=r"recipes/memo.yaml:\d+:\d+: training.*normalise: .* 1 channels"):
+    with pytest.raises(
+        cl_engine.ConfigError, match=r"recipes/memo.yaml:\d+:\d+: training.*normalise: .* 1 channels"
+    ):
         Scenario.load({**IMAGES, "recipe": "memo", "training": {"augmentation": None}})
 
 

@@ -228,6 +228,13 @@ def test_every_strategy_runs_on_one_and_its_plan_is_what_it_holds(scenario, file
     assert [e["held_bytes"] for e in planned["experiences"]] == record.memory["held_bytes"]
 
 
+@pytest.mark.parametrize("strategy", [{"kind": "memo", "cut": 1}, {"kind": "der-expandable"}], ids=str)
+def test_frozen_stages_are_not_repeated(scenario, file, strategy):
+    scenario["strategy"] = {**strategy, "backbone": option(file, frozen=2)}
+    with pytest.raises(cl_engine.ConfigError, match="the first 2 stages are frozen .* allowed: .*`cut: 2`"):
+        cl_engine.Scenario.load(scenario)
+
+
 def test_the_scenario_names_the_hash_and_a_changed_file_is_no_silent_change(scenario, file, tmp_path):
     loaded = cl_engine.Scenario.load(scenario)
     resolved = loaded.to_dict()

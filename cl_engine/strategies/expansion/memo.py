@@ -25,11 +25,17 @@ FEW_CLASSES = 20  # up to so many in the first experience, the generalised part 
 class MEMO(Replay):
     """MEMO (Zhou et al., ICLR 2023): deep layers differ most from task to task, so only they are repeated.
 
-    Every experience after the first adds a copy of the newest specialised block, and earlier blocks are frozen.  An
-    auxiliary head tells the new classes from each other and from "any old one" by the newest block alone; it exists
-    only while an experience is learned.  At the end the head's new rows are aligned with the old ones' norms.
+    Every experience after the first adds a copy of the newest specialised block, and earlier blocks are frozen; one
+    without new classes does too.  An auxiliary head tells the new classes from each other and from "any old one" by
+    the newest block alone; it exists only while an experience is learned.  At the end the head's new rows are
+    aligned with the old ones' norms.
 
     Exemplars are herded as in the authors' code, quota K // classes; `selection: nearest-mean` is the paper's text.
+    How that code trains is `recipe: memo`, how its authors' survey does `recipe: memo-survey`.  New entries of a
+    head are drawn from +-1/sqrt(D), biases too; in that code from +-sqrt(3/D), with biases that start at 0.
+
+    Raises:
+        OptionError: no such cut; or what is to be repeated is frozen, so that all blocks would be the same.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
@@ -63,7 +69,8 @@ class MEMO(Replay):
             ),
         ] = None,
         train_old: Annotated[
-            bool, Field(description="whether earlier specialised blocks go on learning, which the paper advises against")
+            bool,
+            Field(description="whether earlier specialised blocks go on learning, which the paper advises against"),
         ] = False,
     ) -> None:
         super().__init__(
