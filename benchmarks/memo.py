@@ -1,4 +1,4 @@
-"""MEMO beside a whole backbone for each experience (DER): FLOPs and CPU time of a step with 1, 2, 5 and 10 branches.
+"""MEMO beside a whole backbone for each experience (DER): FLOPs and CPU time of a step with 1 to 10 branches.
 
 python benchmarks/memo.py [--backbone resnet32] [--batch 128] [--repeats 3]
 

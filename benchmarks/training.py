@@ -241,7 +241,7 @@ def resnet(options):
 
 
 def grown(backbone, shape, experiences, each, epochs, batch):
-    """MEMO in its latest experience of ten classes each, with exemplars of the earlier ones; its samples and task."""
+    """Return MEMO in its latest experience of ten classes, exemplars of earlier ones held; task and samples."""
     generator = torch.Generator().manual_seed(0)
     strategy = MEMO(backbone=backbone, total=each)
     training = Training(epochs=epochs, batch_size=batch, schedule="constant")

@@ -31,8 +31,9 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         "fingerprint": scenario.plan.fingerprint,
         "config": scenario.to_dict(),
     }
-    if scenario.recipe:
-        facts["departures"] = scenario.departures()
+    departures = scenario.departures()
+    if departures is not None:
+        facts["departures"] = departures
     if as_json:
         print(json.dumps(facts))
         return
@@ -41,8 +42,8 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     print(f"  a sample is {facts['dtype']} {facts['shape']}")
     print("  stream fingerprint {fingerprint}".format(**facts))
     print(f"  strategy {_in_words(scenario.strategy)}")
-    if scenario.recipe:
-        print(f"  {recipe_words(scenario.recipe, facts['departures'])}")
+    if scenario.recipe and departures is not None:
+        print(f"  {recipe_words(scenario.recipe, departures)}")
     print(f"  {budget_words(scenario.budget())}")
 
 

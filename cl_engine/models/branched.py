@@ -95,14 +95,13 @@ class Branched(Network):
 
 
 def _refuse_frozen(stages: list[nn.Module], cut: int) -> None:
-    """Refuse to repeat stages that are frozen, or that have nothing to learn: the copies would stay copies."""
-    repeated = stages[cut:]
-    learns = [any(p.requires_grad for p in stage.parameters()) for stage in repeated]
-    frozen = [n for n, stage in enumerate(repeated) if not learns[n] and any(True for _ in stage.buffers())]
-    if not any(learns):
-        raise OptionError("backbone", "its repeated part does not learn, so all blocks would be the same; "
-                          "allowed: a backbone whose last stage is not frozen")  # fmt: skip
-    if frozen:
-        free = cut + frozen[-1] + 1
+    """Refuse to repeat what is frozen, or has nothing to learn: the copies would stay copies."""
+    learns = [any(p.requires_grad for p in stage.parameters()) for stage in stages]
+    if not any(learns[cut:]):
+        what = "what is repeated does not learn, so all blocks would be the same"
+        raise OptionError("backbone", f"{what}; allowed: one whose last stage is not frozen")
+    frozen = [n for n, stage in enumerate(stages) if not learns[n] and [*stage.buffers()]]
+    if frozen and frozen[-1] >= cut:
+        free = frozen[-1] + 1
         what = f"the first {free} stages are frozen and would be repeated from stage {cut + 1} on"
         raise OptionError("backbone", f"{what}; allowed: fewer frozen ones, or with memo `cut: {free}`")

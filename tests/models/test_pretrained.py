@@ -215,7 +215,7 @@ def scenario(tmp_path, file):
 def test_every_strategy_runs_on_one_and_its_plan_is_what_it_holds(scenario, file, tmp_path, kind, more):
     scenario["strategy"] = {"kind": kind, "backbone": option(file, **more)}
     if kind == "memo" and more.get("available"):  # all of it frozen: nothing for MEMO to repeat
-        with pytest.raises(cl_engine.ConfigError, match="strategy.backbone: .* all blocks would be the same"):
+        with pytest.raises(cl_engine.ConfigError, match=r"strategy.backbone: .* all blocks would be the same"):
             cl_engine.Scenario.load(scenario)
         return
     record = cl_engine.run(scenario, out=tmp_path / "runs")
@@ -231,7 +231,7 @@ def test_every_strategy_runs_on_one_and_its_plan_is_what_it_holds(scenario, file
 @pytest.mark.parametrize("strategy", [{"kind": "memo", "cut": 1}, {"kind": "der-expandable"}], ids=str)
 def test_frozen_stages_are_not_repeated(scenario, file, strategy):
     scenario["strategy"] = {**strategy, "backbone": option(file, frozen=2)}
-    with pytest.raises(cl_engine.ConfigError, match="the first 2 stages are frozen .* allowed: .*`cut: 2`"):
+    with pytest.raises(cl_engine.ConfigError, match=r"the first 2 stages are frozen .* allowed: .*`cut: 2`"):
         cl_engine.Scenario.load(scenario)
 
 

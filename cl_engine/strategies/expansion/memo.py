@@ -70,7 +70,9 @@ class MEMO(Replay):
         ] = None,
         train_old: Annotated[
             bool,
-            Field(description="whether earlier specialised blocks go on learning, which the paper advises against"),
+            Field(
+                description="whether earlier specialised blocks go on learning, as in the paper's study of freezing"
+            ),
         ] = False,
     ) -> None:
         super().__init__(

@@ -442,6 +442,6 @@ def test_the_contract_is_kept_where_earlier_blocks_learn_on():
 def test_a_backbone_without_anything_to_learn_is_refused():
     scenario = {"data": "digits", "strategy": {"kind": "memo", "backbone": "identity"}}
     with pytest.raises(
-        cl_engine.ConfigError, match="strategy.backbone: .* all blocks would be the same; allowed: "
+        cl_engine.ConfigError, match=r"strategy.backbone: .* all blocks would be the same; allowed: "
     ):
         Scenario.load(scenario)
