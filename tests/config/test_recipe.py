@@ -6,6 +6,7 @@ import pytest
 
 import cl_engine
 from cl_engine.config.document import read
+from cl_engine.config.keys import scenario_schema
 from cl_engine.config.scenario import Scenario
 from cl_engine.reports.text import summary
 from cl_engine.scenarios.shipped import RECIPES, shipped
@@ -122,6 +123,19 @@ def test_without_a_recipe_a_scenario_is_the_run_it_always_was():
     assert "recipe" not in scenario.to_dict()
     assert scenario.departures() is None
     assert cl_engine.run(scenario).to_dict()["recipe"] is None
+
+
+def test_the_schema_takes_a_recipe_in_place_of_a_strategy_or_of_its_kind():
+    jsonschema = pytest.importorskip("jsonschema", reason="needs the dev extra")
+    fine = jsonschema.Draft202012Validator(scenario_schema()).is_valid
+    assert fine({"data": "digits", "recipe": "memo"})
+    assert fine({"data": "digits", "recipe": "memo", "strategy": {"backbone": "resnet14"}})
+    assert fine({"data": "digits", "recipe": "memo", "strategy": {"kind": "replay", "total": 5}})
+    assert fine({"data": "digits", "recipe": None, "strategy": "ncm"})
+    assert not fine({"data": "digits", "recipe": "memos"})
+    assert not fine({"data": "digits", "recipe": "memo", "strategy": {"kind": "replay", "totals": 5}})
+    assert not fine({"data": "digits", "recipe": None})
+    assert not fine({"data": "digits", "strategy": {"backbone": "resnet14"}})
 
 
 def test_a_sweep_can_compare_recipes():
