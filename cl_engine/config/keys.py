@@ -62,7 +62,7 @@ def keys(
     strategy: Annotated[Any, Part("strategies"), Field(description="who learns")],
     recipe: Annotated[
         str | None,
-        Field(description="fills in what strategy and training leave open: see `cl-engine list recipes`"),
+        Field(description="fills in what strategy and training leave open: `cl-engine list recipes`"),
     ] = None,
     memory: Annotated[Any, Section(MemoryOptions), Field(description="what may be held")] = {},  # noqa: B006
     training: Annotated[Any, Section(Training), Field(description="the training loop")] = {},  # noqa: B006
