@@ -2,10 +2,12 @@
 
 python benchmarks/training.py small [--avalanche]     a small network, whole offline runs included
 python benchmarks/training.py resnet                  ResNet-32 on 3 x 32 x 32 images, float32 and bf16
+python benchmarks/training.py memo                    MEMO's second and fifth experience
 """
 
 import argparse
 import time
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,8 +19,10 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 import cl_engine
 from cl_engine.data.digits import Digits
 from cl_engine.data.samples import DataSet, Samples
+from cl_engine.memory.exemplars.quota import Limits
 from cl_engine.models.network import Network
 from cl_engine.scenarios.exposure import Exposure
+from cl_engine.strategies.expansion.memo import MEMO
 from cl_engine.terms.task import Task
 from cl_engine.training import Training, fit
 
@@ -236,14 +240,71 @@ def resnet(options):
     compare(peers, options.repeats)
 
 
+def grown(backbone, shape, experiences, each, epochs, batch):
+    """Return MEMO in its latest experience of ten classes, exemplars of earlier ones held; task and samples."""
+    generator = torch.Generator().manual_seed(0)
+    strategy = MEMO(backbone=backbone, total=each)
+    training = Training(epochs=epochs, batch_size=batch, schedule="constant")
+    for index in range(experiences):
+        classes = tuple(range(10 * index, 10 * index + 10))
+        task = Task(index, Exposure(classes, classes, classes[-1] + 1), shape=shape, training=training)
+        strategy.begin(task)
+        x = torch.randint(0, 256, (each, *shape), dtype=torch.uint8, generator=generator)
+        samples = Samples(x, torch.arange(each) % 10 + 10 * index)
+        if index < experiences - 1:
+            limits = Limits(total=each, classes=task.seen_classes)
+            strategy.memory.update(samples, limits, generator, lambda x: x.flatten(1).float())
+    return strategy, task, samples
+
+
+def memo(*sizes):
+    strategy, task, samples = grown(*sizes)
+    strategy.train_on(task, samples)
+
+
+def plain_memo(*sizes):
+    """The usual loop on the same network: both heads, frozen blocks in evaluation mode, one shuffled set."""
+    strategy, task, samples = grown(*sizes)
+    network, old = strategy.network, task.old_classes
+    auxiliary = nn.Linear(network.width, task.seen_classes - old + 1)
+    both = samples + strategy.memory.samples()
+    trained = [p for p in [*network.parameters(), *auxiliary.parameters()] if p.requires_grad]
+    optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
+    network.train()
+    for _ in range(task.training.epochs):
+        for rows in torch.randperm(len(both)).split(task.training.batch_size):
+            optimizer.zero_grad()
+            x, y = both.x.index_select(0, rows), both.y[rows]
+            between = network.inputs(x)
+            for stage in network.backbone.stages[:-1]:
+                between = stage(between)
+            features = [block(between) for block in network.blocks]
+            loss = F.cross_entropy(network.head(torch.cat(features, 1)), y)
+            loss = loss + F.cross_entropy(auxiliary(features[-1]), (y - old + 1).clamp(min=0))
+            loss.backward()
+            optimizer.step()
+
+
+def expanding(options):
+    for what, sizes in {
+        "an MLP on 1 x 8 x 8 images, 2nd experience, batches of 32": ("mlp", (1, 8, 8), 2, 1600, 5, 32),
+        "an MLP on 1 x 8 x 8 images, 5th experience, batches of 32": ("mlp", (1, 8, 8), 5, 1600, 5, 32),
+        "ResNet-32, 2nd experience, batches of 128": ("resnet32", (3, 32, 32), 2, 256, 1, 128),
+        "ResNet-32, 5th experience, batches of 128": ("resnet32", (3, 32, 32), 5, 256, 1, 128),
+    }.items():
+        print(what)
+        peers = {"memo": partial(memo, *sizes), "plain loop on tensors": partial(plain_memo, *sizes)}
+        compare(peers, options.repeats)
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["small", "resnet"])
+    parser.add_argument("what", choices=["small", "resnet", "memo"])
     parser.add_argument("--avalanche", action="store_true", help="needs the avalanche extra")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    {"small": small, "resnet": resnet}[options.what](options)
+    {"small": small, "resnet": resnet, "memo": expanding}[options.what](options)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     """Validate a scenario without training anything; refuse a budget that no training could keep."""
     from cl_engine.data.samples import sample_dtype
     from cl_engine.reports.budget import budget_words
+    from cl_engine.reports.text import recipe_words
 
     scenario = load_scenario(file, overrides)
     with contextlib.redirect_stdout(sys.stderr):  # a strategy may print
@@ -30,6 +31,9 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         "fingerprint": scenario.plan.fingerprint,
         "config": scenario.to_dict(),
     }
+    departures = scenario.departures()
+    if departures is not None:
+        facts["departures"] = departures
     if as_json:
         print(json.dumps(facts))
         return
@@ -38,6 +42,8 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     print(f"  a sample is {facts['dtype']} {facts['shape']}")
     print("  stream fingerprint {fingerprint}".format(**facts))
     print(f"  strategy {_in_words(scenario.strategy)}")
+    if scenario.recipe and departures is not None:
+        print(f"  {recipe_words(scenario.recipe, departures)}")
     print(f"  {budget_words(scenario.budget())}")
 
 

@@ -23,6 +23,7 @@ class What(str, enum.Enum):
     sections = "sections"
     metrics = "metrics"
     scenarios = "scenarios"
+    recipes = "recipes"
 
 
 def list_kinds(
@@ -53,10 +54,11 @@ def _listed(what: What) -> list[dict[str, Any]]:
         from cl_engine.metrics import DESCRIPTIONS
 
         return [{"name": name, "description": text} for name, text in DESCRIPTIONS.items()]
-    if what is What.scenarios:
-        from cl_engine.scenarios.shipped import shipped
+    if what in (What.scenarios, What.recipes):
+        from cl_engine.scenarios.shipped import FOLDER, RECIPES, shipped
 
-        return [{"name": name, "description": text} for name, text in shipped().items()]
+        folder = FOLDER if what is What.scenarios else RECIPES
+        return [{"name": name, "description": text} for name, text in shipped(folder).items()]
     from cl_engine.kinds.listing import listed, sections
 
     if what is What.sections:

@@ -72,6 +72,7 @@ class Check:
         plan = self._plan(stream, labels)
         return {
             "name": self.name,
+            "recipe": self.keys["recipe"],
             "data": self._data(source),
             "stream": canonical(stream, labels.train, labels.train_domains),
             "strategy": self.keys["strategy"],
@@ -82,7 +83,6 @@ class Check:
             "seed": self.keys["seed"],
             "device": self.keys["device"],
             "derived": derived,
-            "document": self.document,
             "folder": self.folder,
             "source": source,
             "labels": labels,

@@ -19,6 +19,7 @@ from cl_engine.kinds.schema import package_schema, part_of, schema
 from cl_engine.kinds.signature import Part, Section, aliases, options_model
 from cl_engine.memory.budget import MemoryOptions
 from cl_engine.scenarios.delivery import Protocol
+from cl_engine.scenarios.shipped import RECIPES, shipped
 from cl_engine.terms.training import Training
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
@@ -79,6 +80,10 @@ def keys(
     data: Annotated[Any, Part("data"), Field(description="where the samples come from")],
     stream: Annotated[Any, Part("streams"), Field(description="who comes when")] = "class-incremental",
     strategy: Annotated[Any, Part("strategies"), Field(description="who learns")],
+    recipe: Annotated[
+        str | None,
+        Field(description="fills in what strategy and training leave open: `cl-engine list recipes`"),
+    ] = None,
     memory: Annotated[Any, Section(MemoryOptions), Field(description="what may be held")] = {},  # noqa: B006
     training: Annotated[Any, Section(Training), Field(description="the training loop")] = {},  # noqa: B006
     evaluate: Annotated[Any, Section(Evaluate), Field(description="when accuracy is measured")] = {},  # noqa: B006
@@ -130,9 +135,21 @@ def homes(option: str, tree: Mapping[str, Any], folder: Path | None) -> list[str
 
 def scenario_schema() -> dict[str, Any]:
     """Return the JSON Schema of a scenario file."""
+    own = schema(keys)
+    own["required"].remove("strategy")
+    strategy = own["properties"].pop("strategy")
+    kindless = {"type": "object", "not": {"required": ["kind"]}}
+    named = {"required": ["recipe"], "properties": {"recipe": {"type": "string"}}}
+    own["properties"] |= {
+        "strategy": {"description": strategy["description"]},
+        "recipe": {**own["properties"]["recipe"], "anyOf": [{"enum": [*shipped(RECIPES)]}, {"type": "null"}]},
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cl-engine scenario",
-        **schema(keys),
+        **own,
+        "if": named,  # a recipe has a strategy, or the kind of one
+        "then": {"properties": {"strategy": {"if": kindless, "else": strategy}}},
+        "else": {"properties": {"strategy": strategy}, "required": ["strategy"]},
         "$defs": {package: package_schema(package) for package in PACKAGES},
     }

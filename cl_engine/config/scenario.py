@@ -21,6 +21,7 @@ from cl_engine.config.identity import code_identity, data_identity, user_modules
 from cl_engine.config.keys import Evaluate
 from cl_engine.config.least import shortage
 from cl_engine.config.observable import check_observable
+from cl_engine.config.recipe import departures, with_recipe
 from cl_engine.data.normalisation import Normalisation, normalisation
 from cl_engine.data.samples import DataSource, Labels
 from cl_engine.errors import InputError
@@ -53,6 +54,7 @@ class Scenario:
     """
 
     name: str
+    recipe: str | None
     data: dict[str, Any]
     stream: dict[str, Any]
     strategy: dict[str, Any]
@@ -106,12 +108,14 @@ class Scenario:
                 document.assign(key.split("."), value, f"{key}={shown(value)}")
         except SourceError as error:
             raise ConfigError(str(error)) from None
+        whole = document
         try:
-            made = cls(**Check(document, folder, name, common).parts())
+            whole = with_recipe(document)
+            made = cls(document=document, **Check(whole, folder, name, common).parts())
             made._check_by_beginning()
             return made
         except Problems as error:
-            raise _located(document, error) from None
+            raise _located(whole, error) from None
 
     def shortage(self) -> str | None:
         """Say why the budget cannot be kept, by what the strategy holds without having seen a sample, or None.
@@ -148,7 +152,12 @@ class Scenario:
         if self.analyses:
             sections["analyses"] = list(self.analyses)
         parts = {"data": self.data, "stream": _without(self.stream, self.derived), "strategy": self.strategy}
-        return {"name": self.name, **parts, **sections, "seed": self.seed, "device": self.device}
+        named = {"name": self.name, **({"recipe": self.recipe} if self.recipe else {})}
+        return {**named, **parts, **sections, "seed": self.seed, "device": self.device}
+
+    def departures(self) -> list[str] | None:
+        """Return the dotted keys whose values are not those of the recipe; None without one."""
+        return departures(self.recipe, self.to_dict()) if self.recipe else None
 
     @property
     def id(self) -> str:

@@ -40,7 +40,8 @@ class Branched(Network):
         width: D, features of one block.
 
     Raises:
-        OptionError: a cut that leaves no stage to repeat.
+        OptionError: a cut that leaves no stage to repeat; or what is to be repeated is frozen, so that all blocks
+            would be the same.
 
     >>> network = Branched("mlp", (4,), torch.Generator().manual_seed(0), torch.device("cpu"))
     >>> network.branch()
@@ -64,6 +65,7 @@ class Branched(Network):
         cut = last if cut is None else cut
         if cut > last:
             raise OptionError("cut", f"{cut}, but the backbone has {len(stages)} stages; allowed: 0 to {last}")
+        _refuse_frozen(stages, cut)
         block = stages[-1] if cut == last else Stages(*stages[cut:])
         self.backbone.stages = nn.Sequential(*stages[:cut], Branches([block]))
 
@@ -79,10 +81,11 @@ class Branched(Network):
         assert isinstance(blocks, Branches)
         return blocks
 
-    def branch(self) -> None:
-        """Freeze the newest block and go on with a copy of it, its running statistics included."""
+    def branch(self, freeze: bool = True) -> None:
+        """Go on with a copy of the newest block, its running statistics included; ``freeze`` the one it is of."""
         block = copy.deepcopy(self.blocks[-1])
-        self.blocks[-1].requires_grad_(False)
+        if freeze:
+            self.blocks[-1].requires_grad_(False)
         self.blocks.append(block)
         self.backbone.features += self.width
 
@@ -93,3 +96,16 @@ class Branched(Network):
             if not any(p.requires_grad for p in part.parameters()):
                 part.eval()
         return self
+
+
+def _refuse_frozen(stages: list[nn.Module], cut: int) -> None:
+    """Refuse to repeat what is frozen, or has nothing to learn: the copies would stay copies."""
+    learns = [any(p.requires_grad for p in stage.parameters()) for stage in stages]
+    if not any(learns[cut:]):
+        what = "what is repeated does not learn, so all blocks would be the same"
+        raise OptionError("backbone", f"{what}; allowed: one whose last stage is not frozen")
+    frozen = [n for n, stage in enumerate(stages) if not learns[n] and [*stage.buffers()]]
+    if frozen and frozen[-1] >= cut:
+        free = frozen[-1] + 1
+        what = f"the first {free} stages are frozen and would be repeated from stage {cut + 1} on"
+        raise OptionError("backbone", f"{what}; allowed: fewer frozen ones, or with memo `cut: {free}`")

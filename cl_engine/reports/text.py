@@ -97,8 +97,19 @@ def summary(result: Mapping[str, Any]) -> str:
         "held at the end: "
         + (", ".join(f"{kind} {size(n)}" for kind, n in by_kind(memory["entries"][-1])) or "nothing"),
     ]
+    if recipe := result.get("recipe"):
+        lines.append(recipe_words(recipe["name"], recipe["departures"]))
     lines += [f"note: {note}" for note in [*result["stream"]["notes"], *result["notes"]]]
     return "\n".join(lines)
+
+
+def recipe_words(name: str, departures: Sequence[str]) -> str:
+    """Return one line about the recipe that a run follows.
+
+    >>> recipe_words("memo", ["training.epochs"]), recipe_words("memo", [])
+    ('recipe memo, but for training.epochs', 'recipe memo, nothing changed')
+    """
+    return f"recipe {name}, {'but for ' + ', '.join(departures) if departures else 'nothing changed'}"
 
 
 def comparison(results: Sequence[Mapping[str, Any]]) -> str:

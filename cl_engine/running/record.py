@@ -139,6 +139,7 @@ def result_of(
         "seed": scenario.seed,
         "identity": scenario.identity,
         "config": scenario.to_dict(),
+        "recipe": scenario.recipe and {"name": scenario.recipe, "departures": scenario.departures()},
         "stream": {
             "kind": scenario.stream["kind"],
             "fingerprint": scenario.plan.fingerprint,

@@ -1,16 +1,17 @@
-"""The scenario files that come with the package, runnable by name from anywhere."""
+"""The scenario files and the recipes that come with the package, known by name from anywhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+RECIPES = FOLDER / "recipes"
 
 
-def shipped() -> dict[str, str]:
-    """Return the shipped scenarios by name, each with the first comment line of its file."""
+def shipped(folder: Path = FOLDER) -> dict[str, str]:
+    """Return the shipped scenarios, or recipes, by name, each with the first comment line of its file."""
     found = {}
-    for file in sorted(FOLDER.glob("*.yaml")):
+    for file in sorted(folder.glob("*.yaml"), key=lambda file: file.stem):
         first = file.read_text(encoding="utf-8").partition("\n")[0]
         found[file.stem] = first.removeprefix("#").strip()
     return found

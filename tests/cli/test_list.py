@@ -49,6 +49,12 @@ def test_json_has_every_kind_modifier_and_section(listed):
     assert {"aligned_to", "exemplars"} <= {*options(found["sections"], "memory.budget")}
 
 
+def test_recipes_are_listed_with_what_they_are(listed):
+    found = {entry["name"]: entry["description"] for entry in strict(listed("recipes", "--json"))["recipes"]}
+    assert found["memo"].startswith("MEMO on CIFAR-100 as its released code trains it")
+    assert "memo-survey" in found
+
+
 def test_a_default_in_json_is_the_default_itself(listed):
     found = strict(listed("--json"))
     replay = options(found["strategies"], "replay")

@@ -214,6 +214,10 @@ def scenario(tmp_path, file):
 @pytest.mark.parametrize("kind", ["finetune", "joint", "replay", "icarl", "ewc", "memo", "prd", "ncm", "g-acil"])
 def test_every_strategy_runs_on_one_and_its_plan_is_what_it_holds(scenario, file, tmp_path, kind, more):
     scenario["strategy"] = {"kind": kind, "backbone": option(file, **more)}
+    if kind == "memo" and more.get("available"):  # all of it frozen: nothing for MEMO to repeat
+        with pytest.raises(cl_engine.ConfigError, match=r"strategy.backbone: .* all blocks would be the same"):
+            cl_engine.Scenario.load(scenario)
+        return
     record = cl_engine.run(scenario, out=tmp_path / "runs")
     own = sum(
         e["bytes"] for e in record.memory["entries"][-1] if e["kind"] == "parameters" and ".stages." in e["name"]
@@ -222,6 +226,13 @@ def test_every_strategy_runs_on_one_and_its_plan_is_what_it_holds(scenario, file
     assert own == (0 if more.get("available") else 4 * (G + blocks * S))
     planned = plan_memory(cl_engine.Scenario.load(scenario))
     assert [e["held_bytes"] for e in planned["experiences"]] == record.memory["held_bytes"]
+
+
+@pytest.mark.parametrize("strategy", [{"kind": "memo", "cut": 1}, {"kind": "der-expandable"}], ids=str)
+def test_frozen_stages_are_not_repeated(scenario, file, strategy):
+    scenario["strategy"] = {**strategy, "backbone": option(file, frozen=2)}
+    with pytest.raises(cl_engine.ConfigError, match=r"the first 2 stages are frozen .* allowed: .*`cut: 2`"):
+        cl_engine.Scenario.load(scenario)
 
 
 def test_the_scenario_names_the_hash_and_a_changed_file_is_no_silent_change(scenario, file, tmp_path):

@@ -12,9 +12,16 @@ import yaml
 
 import cl_engine
 from cl_engine.scenarios.shipped import FOLDER, find, shipped
+from cl_engine.sweeping.cells import sweep_of
 
 # Label layouts of the data that a user points to: classes, training samples, channels.
-LAYOUTS = {"cifar100": (100, 50_000, 3), "mnist": (10, 60_000, 1), "core50": (50, 24_000, 3)}
+LAYOUTS = {
+    "cifar100": (100, 50_000, 3),
+    "mnist": (10, 60_000, 1),
+    "core50": (50, 24_000, 3),
+    "ImageNet-100": (100, 1_000, 3),
+}
+SIDES = {"ImageNet-100": 32}  # what its backbone takes at least
 FINGERPRINTS = {
     "cifar100-b0-inc10": "b042e1959bd550cd",
     "cifar100-b0-inc20": "6517bd74d92f8b6d",
@@ -27,6 +34,7 @@ FINGERPRINTS = {
     "cifar100-gcil": "a998a5f232ee4b46",
     "cifar100-i-blurry": "8196718388811149",
     "cifar100-long-tail": "4c7427e0eebd3eec",
+    "cifar100-memo": "b042e1959bd550cd",
     "cifar100-si-blurry": "acfd55efce7e694b",
     "cifar100-til": "b042e1959bd550cd",
     "core50-like-domains": "85fe32a89b98b481",
@@ -42,10 +50,14 @@ FINGERPRINTS = {
     "digits-gcil": "acbae7283fcdbb5e",
     "digits-i-blurry": "f41d050b6c40b442",
     "digits-long-tail": "4b7fae20dc4eda1e",
+    "digits-memo": "73b87e89bfd58042",
     "digits-permuted": "9093ce3325bb3bfe",
     "digits-rotated": "0011a89ba32a28aa",
     "digits-si-blurry": "b71676024eb64323",
     "digits-til": "73b87e89bfd58042",
+    "imagenet100-memo": "74e18f4ac8283075",
+    "memo-cut": "73b87e89bfd58042",
+    "memo-freeze": "73b87e89bfd58042",
     "memory-sweep": "73b87e89bfd58042",
     "mnist-permuted": "0df2cf64722015e1",
     "mnist-rotated": "aea0b6d037b246e5",
@@ -57,11 +69,12 @@ def overrides(name, folder):
     data = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["data"]
     if data == "digits":
         return []
-    path = folder / data.get("path", f"{data['kind']}.npz")
+    path = (folder / data.get("path", data["kind"])).with_suffix(".npz")
     if not path.exists():
         classes, n, channels = LAYOUTS[path.stem]
         test = np.arange(2 * classes) % classes
-        images = np.zeros((n, 4, 4, channels), np.uint8)
+        side = SIDES.get(path.stem, 8)
+        images = np.zeros((n, side, side, channels), np.uint8)
         np.savez(path, x_train=images, y_train=np.arange(n) % classes, x_test=images[: len(test)], y_test=test)
     return [f"data={{kind: npz, path: {path}}}"]
 
@@ -113,7 +126,8 @@ def test_a_description_says_what_the_scenario_really_delivers(name, tmp_path):
     if written["data"] == "digits":
         assert text.startswith(f"Digits, {'x'.join(map(str, scenario.labels.shape[1:]))} images: ")
     else:
-        assert (", from your .npz file" if written["data"]["kind"] == "npz" else " (to be downloaded): ") in text
+        places = {"npz": ", from your .npz file", "folder": ", from your own folder of pictures: "}
+        assert places.get(written["data"]["kind"], " (to be downloaded): ") in text
 
 
 @pytest.mark.parametrize("name", [n for n in shipped() if n.startswith(("cifar100", "mnist"))])
@@ -123,9 +137,23 @@ def test_a_scenario_without_its_data_says_what_to_download(name, tmp_path, monke
         cl_engine.Scenario.load(find(name))
 
 
+def test_a_folder_that_is_not_there_is_named():
+    with pytest.raises(cl_engine.ConfigError, match=r"data.path: there is no file or folder '.*ImageNet-100'"):
+        cl_engine.Scenario.load(find("imagenet100-memo"))
+
+
 def test_every_standard_scenario_has_a_description_and_a_twin():
     assert all(text.endswith(".") for text in shipped().values())
-    twins = [text for name, text in shipped().items() if name.startswith("digits")]
+    twins = [text.partition("the digits twin of ")[2] for text in shipped().values()]
+    twins = {name for twin in twins for name in twin.removesuffix(".").split(" and of ")}
     for name in shipped():
-        if not name.startswith(("digits", "quickstart", "memory-sweep")):
-            assert any(text.endswith(f"the digits twin of {name}.") for text in twins), name
+        on_digits = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["data"] == "digits"
+        assert on_digits or name in twins, name
+
+
+@pytest.mark.parametrize("name", [n for n in shipped() if "memo-" in n or n.endswith("-memo")])
+def test_every_cell_of_memos_sweeps_is_fine_and_possible(name, tmp_path):
+    quick = ["strategy.backbone=convnet2"] if "100" in name else []  # growing large blocks takes its time
+    cells = sweep_of(find(name), [*overrides(name, tmp_path), *quick]).cells
+    assert len(cells) == {"cifar100-memo": 12, "imagenet100-memo": 6, "digits-memo": 4}.get(name, len(cells))
+    assert not any(cell.impossible for cell in cells)

@@ -26,12 +26,18 @@ FEW_CLASSES = 20  # up to so many in the first experience, the generalised part 
 class MEMO(Replay):
     """MEMO (Zhou et al., ICLR 2023): deep layers differ most from task to task, so only they are repeated.
 
-    Every experience after the first adds a copy of the newest specialised block, and earlier blocks are frozen.  An
-    auxiliary head tells the new classes from each other and from "any old one" by the newest block alone; it exists
-    only while an experience is learned.  At the end the head's new rows are aligned with the old ones' norms; the
-    default ``align: shrink`` is ours, the paper's is ``always`` (:func:`cl_engine.models.weight_alignment`).
+    Every experience after the first adds a copy of the newest specialised block, and earlier blocks are frozen; one
+    without new classes does too.  An auxiliary head tells the new classes from each other and from "any old one" by
+    the newest block alone; it exists only while an experience is learned.  At the end the head's new rows are
+    aligned with the old ones' norms; the default ``align: shrink`` is ours, the paper's is ``always``
+    (:func:`cl_engine.models.weight_alignment`).
 
     Exemplars are herded as in the authors' code, quota K // classes; `selection: nearest-mean` is the paper's text.
+    How that code trains is `recipe: memo`, how its authors' survey does `recipe: memo-survey`.  New entries of a
+    head are drawn from +-1/sqrt(D), biases too; in that code from +-sqrt(3/D), with biases that start at 0.
+
+    Raises:
+        OptionError: no such cut; or what is to be repeated is frozen, so that all blocks would be the same.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
@@ -65,11 +71,18 @@ class MEMO(Replay):
             ),
         ] = None,
         align: AlignOption = "shrink",
+        train_old: Annotated[
+            bool,
+            Field(
+                description="whether earlier specialised blocks go on learning, as in the paper's study of freezing"
+            ),
+        ] = False,
     ) -> None:
         super().__init__(
             backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, mix="joint"
         )
-        self.train_base, self.auxiliary, self.cut, self.align = train_base, auxiliary, cut, align
+        self.train_base, self.train_old = train_base, train_old
+        self.auxiliary, self.cut, self.align = auxiliary, cut, align
 
     def build(self, task: Task) -> Branched:
         """Return the network of the first experience, with one block."""
@@ -83,7 +96,7 @@ class MEMO(Replay):
         else:
             few = self.first_classes <= FEW_CLASSES
             self.network.general.requires_grad_(few if self.train_base == "auto" else self.train_base)
-            self.network.branch()
+            self.network.branch(freeze=not self.train_old)
         self.grow_head(task)
 
     def grow_head(self, task: Task) -> None:
