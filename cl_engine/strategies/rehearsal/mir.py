@@ -26,9 +26,9 @@ from cl_engine.training.loop import fit
 class MIR(Replay):
     """Maximally interfered retrieval (MIR; Aljundi et al., NeurIPS 2019).
 
-    Beside each batch stand ``candidates`` from the memory, none twice.  Those whose loss would rise most by a plain gradient
-    step on the new samples alone, as many as these, are trained on with them; the others only take part in the
-    choice.  Candidates are judged in evaluation mode, and no copy of the network is made.
+    Beside each batch stand ``candidates`` from the memory, none twice.  Those whose loss would rise most by a plain
+    gradient step on the new samples alone, as many as these, are trained on with them; the others only take part in
+    the choice.  Candidates are judged in evaluation mode, and no copy of the network is made.
 
     Online the memory holds samples of the current experience too; the released code leaves those out, for which it
     must know where one ends.

@@ -46,7 +46,9 @@ def test_the_published_counts(size):
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(1, 12), st.integers(1, 9), st.integers(0, 9))
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(1, 12), st.integers(1, 9), st.integers(0, 9)
+)
 def test_no_class_holds_much_more_than_another_that_could_and_slots_are_used_and_never_exceeded(
     stream, slots, size, seed
 ):

@@ -95,7 +95,7 @@ def test_a_projected_step_leaves_the_loss_of_the_exemplars_as_it_is_to_first_ord
 
 
 def test_a_head_that_the_new_samples_leave_alone_still_counts():
-    strategy, new, exemplars = conflict()
+    strategy, _, exemplars = conflict()
     reference = gradient(strategy, exemplars)
     strategy.network.zero_grad()
     first = strategy.network[0]
@@ -108,7 +108,7 @@ def test_a_head_that_the_new_samples_leave_alone_still_counts():
 
 
 def test_exemplars_move_no_running_statistics_and_leave_the_network_in_training_mode():
-    strategy, new, exemplars = conflict(nn.BatchNorm1d(4))
+    strategy, _, exemplars = conflict(nn.BatchNorm1d(4))
     expected = gradient(strategy, exemplars)  # in evaluation mode
     strategy.network.zero_grad()
     strategy.network.train()
@@ -116,7 +116,9 @@ def test_exemplars_move_no_running_statistics_and_leave_the_network_in_training_
     strategy.project(task(), exemplars)
     assert int(strategy.network[1].num_batches_tracked) == 0
     assert strategy.network[1].training
-    assert whole([p.grad for p in strategy.network.parameters()]).abs().max() < 1e-12  # the opposite: nothing is left
+    assert (
+        whole([p.grad for p in strategy.network.parameters()]).abs().max() < 1e-12
+    )  # the opposite: nothing is left
 
 
 @pytest.mark.parametrize(("reference", "rows"), [(256, 8), (8, 8), (3, 3)])
@@ -151,10 +153,10 @@ def test_old_is_what_is_in_the_memory_so_a_class_that_returns_is_on_both_sides(m
 
 def test_it_trains_on_new_samples_only_and_without_momentum():
     made = rebuilder(AGEM, epochs=1, total=50)
-    strategy, task = learned(made, 2)
+    _, task = learned(made, 2)
     assert task.training.momentum == 0.9
     assert "optimizer" not in task.transient or task.transient["optimizer"] == 0
-    strategy, task = learned(rebuilder(AGEM, epochs=1, total=50, momentum=0.9), 2)
+    _, task = learned(rebuilder(AGEM, epochs=1, total=50, momentum=0.9), 2)
     assert task.transient["optimizer"] == task.transient["gradients"]
     assert task.transient["batch"] == 32 * (64 + 8)
     assert task.transient["reference batch"] == 50 * (64 + 8)

@@ -65,7 +65,9 @@ def test_stored_logits_are_the_networks_in_evaluation_mode_once_the_experience_w
     assert 0 < late.sum() < 30
     assert set(held.y[late].tolist()) <= {2, 3}
     with torch.no_grad():
-        torch.testing.assert_close(held.columns["logits"][late], strategy.network(held.x[late]), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            held.columns["logits"][late], strategy.network(held.x[late]), atol=1e-4, rtol=1e-4
+        )
     assert (held.columns["logits"][~late][:, 2:] == 0).all()
     assert (held.columns["width"][~late] == 2).all()
 
