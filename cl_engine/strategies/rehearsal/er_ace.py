@@ -40,7 +40,8 @@ class ERACE(Replay):
 
     The classes present are a set, whatever their ids: the released code also opens all ids from the largest seen
     one on, which takes it for granted that classes come in the order of their ids and never return.  It keeps a
-    reservoir, as here; Avalanche halves the sum.
+    reservoir, as here, and sends new samples and exemplars through the network one after the other, where here they
+    share a batch and its norm; Avalanche halves the sum.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
