@@ -20,7 +20,7 @@ def greedily_balanced(held: Sequence[int], new: Sequence[int], slots: int, gener
         slots: samples that may be held.
         generator: a CPU generator, draws who is evicted.
 
-    >>> greedily_balanced([0], [0, 1, 1, 0], slots=4, generator=torch.Generator().manual_seed(0))  # the last: 2 = 4 / 2
+    >>> greedily_balanced([0], [0, 1, 1, 0], slots=4, generator=torch.Generator().manual_seed(0))  # 4 / 2 each
     [0, 1, 2, 3]
     """
     of: dict[int, list[int]] = {}
