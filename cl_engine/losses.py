@@ -219,6 +219,41 @@ def supervised_contrastive(z: Tensor, y: Tensor, temperature: float) -> Tensor:
     return _mean(-log_p.sum(1) / positive.sum(1).clamp(min=1))
 
 
+def asymmetric_contrastive(
+    z: Tensor, y: Tensor, candidates: Tensor, candidates_y: Tensor, temperature: float
+) -> Tensor:
+    """Return the mean over anchors i of ``-1/|P(i)| sum_{p in P(i)} log softmax_c(cos(z_i, c) / T)_p``.
+
+    Asymmetric metric learning (ER-AML; Caccia et al., ICLR 2022): the softmax runs over all candidates, P(i) are
+    those of i's class.  Unlike :func:`supervised_contrastive` anchors are no contrasts of each other, so incoming
+    samples move away from no other class than the candidates'.  Released code multiplies it by T / 0.07.  An anchor
+    without a candidate of its class is left out of the mean.
+
+    Args:
+        z: ``[B, D]``, the anchors, normalised in here.
+        y: int64 ``[B]``.
+        candidates: ``[N, D]``, normalised in here.
+        candidates_y: int64 ``[N]``.
+        temperature: T, above 0.
+
+    >>> z, candidates = torch.tensor([[2.0, 0]]), torch.tensor([[1.0, 0], [0, 1]])
+    >>> y = torch.tensor([0, 1])
+    >>> asymmetric_contrastive(z, y[:1], candidates, y, temperature=1.0)  # log((e + 1) / e)
+    tensor(0.3133)
+    """
+    _matrix("z", z, "[B, D]")
+    _matrix("candidates", candidates, "[N, D]")
+    _same_width("z", z, "candidates", candidates)
+    _labels(y, len(z))
+    _labels(candidates_y, len(candidates))
+    _positive("temperature", temperature)
+    positive = y[:, None] == candidates_y
+    log_p = (F.normalize(z) @ F.normalize(candidates).T / temperature).log_softmax(1)
+    count = positive.sum(1)
+    losses = -log_p.masked_fill(~positive, 0).sum(1) / count.clamp(min=1)
+    return losses.sum() / (count > 0).sum().clamp(min=1)
+
+
 def prototype_alignment(prototypes: Tensor, features: Tensor, y: Tensor) -> Tensor:
     """Return the mean over N of ``1 - cos(prototypes[y], features)``: each prototype is drawn to its class.
 

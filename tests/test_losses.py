@@ -9,16 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cl_engine.losses import (
+    asymmetric_contrastive,
     balanced_distillation,
     balanced_softmax,
     distillation,
     effective_number_weights,
     feature_distillation,
     higher_order_compatibility,
+    logit_matching,
     masked_cross_entropy,
     pod,
     prototype_alignment,
     proxy_nca,
+    quadratic_penalty,
     relation_distillation,
     supervised_contrastive,
 )
@@ -175,6 +178,56 @@ def test_what_stands_in_a_masked_column_changes_nothing_and_gets_exactly_no_grad
     assert (scores.grad[:, allowed] != 0).all()
 
 
+# logit matching
+
+
+def dark():
+    r = np.random.default_rng(8)
+    return t(r.standard_normal((4, 10))), t(r.standard_normal((4, 10)))
+
+
+def test_logit_matching_equals_the_numbers_of_dark_experience_replay():
+    new, stored = dark()
+    loss = logit_matching(new, stored, torch.full((4,), 10))
+    assert loss.item() == pytest.approx(2.20359991, abs=5e-9)  # squared L2 norms: ten times as much
+    assert logit_matching(new, stored, torch.full((4,), 4)).item() == pytest.approx(2.62956829, abs=5e-9)
+    loss.backward()
+    np.testing.assert_allclose(new.grad, (2 * (new - stored) / 40).detach(), rtol=1e-12)
+    assert stored.grad is None
+
+
+def test_logit_matching_is_over_what_each_sample_was_stored_with_and_no_more():
+    new, stored = dark()
+    width = torch.tensor([1, 10, 4, 7], dtype=torch.int32)
+    rows = zip(new.tolist(), stored.tolist(), width.tolist(), strict=True)
+    oracle = np.mean([np.mean([(a - b) ** 2 for a, b in zip(n[:w], s[:w], strict=True)]) for n, s, w in rows])
+    beyond = torch.arange(10) >= width[:, None]
+    loss = logit_matching(new, stored.detach().masked_fill(beyond, torch.nan), width)
+    assert loss.item() == pytest.approx(oracle, rel=1e-12)
+    loss.backward()
+    assert (new.grad[beyond] == 0).all()
+    assert (new.grad[~beyond] != 0).all()
+
+
+# quadratic penalty
+
+
+def test_the_quadratic_penalty_is_a_weighted_sum_of_squares_and_what_has_grown_is_free():
+    r = np.random.default_rng(1)
+    weights = [t(r.standard_normal((4, 5))), t(r.standard_normal(3))]
+    anchors, importances = ([t(r.random((2, 5))), t(r.random(3))] for _ in range(2))
+    away = [w.detach().numpy()[tuple(map(slice, a.shape))] - a.detach().numpy()
+            for w, a in zip(weights, anchors, strict=True)]  # fmt: skip
+    by = [i.detach().numpy() for i in importances]
+    loss = quadratic_penalty(weights, anchors, importances)
+    assert loss.item() == pytest.approx(sum((i * d**2).sum() for i, d in zip(by, away, strict=True)), rel=1e-12)
+    loss.backward()
+    np.testing.assert_allclose(weights[0].grad[:2], 2 * by[0] * away[0], rtol=1e-12)
+    np.testing.assert_allclose(weights[1].grad, 2 * by[1] * away[1], rtol=1e-12)
+    assert (weights[0].grad[2:] == 0).all()
+    assert all(constant.grad is None for constant in (*anchors, *importances))
+
+
 # balanced softmax
 
 
@@ -254,6 +307,46 @@ def test_rows_without_a_positive_add_nothing_and_no_nan_to_supervised_contrastiv
     if len(set(y)) == len(y):
         assert loss == 0
         assert (z.grad == 0).all()
+
+
+# asymmetric contrastive
+
+
+def metric_learning():
+    r = np.random.default_rng(7)
+    h, pos, neg = (r.standard_normal((3, 4)) for _ in range(3))
+    return t(h), torch.tensor([3, 3, 4]), t(np.concatenate([pos, neg])), torch.tensor([3, 3, 4, 4, 4, 3])
+
+
+@pytest.mark.parametrize(("temperature", "number"), [(0.1, 11.15404545), (0.2, 12.17373486)])
+def test_asymmetric_contrastive_equals_the_numbers_of_er_aml(temperature, number):
+    z, y, candidates, labels = metric_learning()  # the softmax along the other axis: 12.00668661 at T = 0.1
+    loss = temperature / 0.07 * asymmetric_contrastive(z, y, candidates, labels, temperature)
+    assert loss.item() == pytest.approx(number, abs=5e-9)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.2, 1.0])
+def test_the_gradient_of_asymmetric_contrastive_is_that_of_its_definition_for_anchors_and_candidates(temperature):
+    z, y, candidates, labels = metric_learning()
+    a, c = (x.detach() / x.detach().norm(dim=1, keepdim=True) for x in (z, candidates))
+    positive = (y[:, None] == labels).double()
+    by_similarity = ((a @ c.T / temperature).exp() / (a @ c.T / temperature).exp().sum(1, keepdim=True)
+                     - positive / positive.sum(1, keepdim=True)) / (temperature * len(z))  # fmt: skip
+
+    def through_length(gradient, unit, x):
+        return (gradient - (gradient * unit).sum(1, keepdim=True) * unit) / x.norm(dim=1, keepdim=True)
+
+    asymmetric_contrastive(z, y, candidates, labels, temperature).backward()
+    torch.testing.assert_close(z.grad, through_length(by_similarity @ c, a, z.detach()))
+    torch.testing.assert_close(candidates.grad, through_length(by_similarity.T @ a, c, candidates.detach()))
+
+
+def test_an_anchor_without_a_candidate_of_its_class_is_left_out_of_the_mean():
+    z, y, candidates, labels = metric_learning()
+    more, seven = torch.cat([z, z[:1]]), torch.cat([y, torch.tensor([7])])
+    expected = asymmetric_contrastive(z, y, candidates, labels, 0.2)
+    torch.testing.assert_close(asymmetric_contrastive(more, seven, candidates, labels, 0.2), expected)
+    assert asymmetric_contrastive(z, y + 10, candidates, labels, 0.2) == 0
 
 
 # prototype alignment
@@ -582,6 +675,10 @@ OPEN, COUNTS = torch.tensor([True, True, True]), torch.tensor([3, 1, 4])
 ALL = {
     "distillation": lambda x: distillation(x, OTHER),
     "masked_cross_entropy": lambda x: masked_cross_entropy(x, Y4, OPEN),
+    "logit_matching": lambda x: logit_matching(x, OTHER, torch.tensor([1, 3, 2, 3])),
+    "quadratic_penalty": lambda x: quadratic_penalty([x], [OTHER[:2]], [FOUR[:2].abs().to(OTHER)]),
+    "asymmetric_contrastive": lambda x: asymmetric_contrastive(x, Y4, SIX, Y6, 0.5),
+    "asymmetric candidates": lambda x: asymmetric_contrastive(SIX, Y6, x, Y4, 0.5),
     "balanced_softmax": lambda x: balanced_softmax(x, Y4, COUNTS),
     "supervised_contrastive": lambda x: supervised_contrastive(x, Y4, 0.5),
     "prototype_alignment": lambda x: prototype_alignment(x, SEVEN, torch.tensor([0, 1, 2, 3, 0, 1, 2])),
@@ -628,7 +725,10 @@ NONE, NO_Y = torch.empty(0, 3, requires_grad=True), torch.empty(0, dtype=torch.i
         lambda: distillation(torch.empty(4, 0, requires_grad=True), torch.empty(4, 0)),  # no old class yet
         lambda: masked_cross_entropy(NONE, NO_Y, OPEN),
         lambda: balanced_softmax(NONE, NO_Y, COUNTS),
+        lambda: logit_matching(NONE, NONE, NO_Y),
         lambda: supervised_contrastive(NONE, NO_Y, 0.1),
+        lambda: asymmetric_contrastive(NONE, NO_Y, torch.eye(3), torch.arange(3), 0.1),
+        lambda: asymmetric_contrastive(torch.eye(3, requires_grad=True), torch.arange(3), NONE, NO_Y, 0.1),
         lambda: prototype_alignment(torch.eye(3, requires_grad=True), NONE, NO_Y),
         lambda: relation_distillation(NONE, torch.eye(3), NONE, torch.eye(3), 0.1, reduction="mean"),
         lambda: relation_distillation(torch.eye(3), NONE, torch.eye(3), NONE, 0.1, reduction="mean"),
@@ -672,6 +772,13 @@ TWO, Y2, YES = torch.zeros(2, 3), torch.tensor([0, 1]), torch.tensor([True, True
         (lambda: supervised_contrastive(TWO[None], Y2, 1), r"z is float32 \[1, 2, 3\]; allowed: floating .* \[N, D\]"),
         (lambda: supervised_contrastive(TWO, Y2.repeat(2), 1), r"y is int64 \[4\]; allowed: int64 \[2\]"),
         (lambda: supervised_contrastive(TWO, Y2, -1.0), "temperature is -1.0; allowed: above 0"),
+        (lambda: logit_matching(TWO, TWO, Y2), r"width is int64 \[2\]; allowed: \[2\], each 1 to 3"),
+        (lambda: logit_matching(TWO, TWO, Y2 + 3), r"width is .* each 1 to 3"),
+        (lambda: logit_matching(TWO, TWO, Y2[:1] + 1), r"width is int64 \[1\]"),
+        (lambda: quadratic_penalty([TWO], [TWO], [TWO[:1]]), r"importance is \[1, 3\] and its anchor \[2, 3\]"),
+        (lambda: asymmetric_contrastive(TWO, Y2, TWO[:, :2], Y2, 1), "z is .* the same number of columns"),
+        (lambda: asymmetric_contrastive(TWO, Y2, TWO, Y2[:1], 1), r"y is int64 \[1\]; allowed: int64 \[2\]"),
+        (lambda: asymmetric_contrastive(TWO, Y2, TWO, Y2, 0), "temperature is 0; allowed: above 0"),
         (lambda: prototype_alignment(TWO, TWO[:, :2], Y2), r"prototypes is \[2, 3\] and features is \[2, 2\]"),
         (lambda: prototype_alignment(TWO, TWO, Y2 + 1), "the label 2; allowed: 0 to 1"),
         (lambda: prototype_alignment(TWO, TWO, Y2 - 1), "the label -1; allowed: 0 to 1"),

@@ -5,6 +5,7 @@ KINDS = {
     "joint": "cl_engine.strategies.references.joint:Joint",
     "replay": "cl_engine.strategies.rehearsal.replay:Replay",
     "er-ace": "cl_engine.strategies.rehearsal.er_ace:ERACE",
+    "er-aml": "cl_engine.strategies.rehearsal.er_aml:ERAML",
     "dark-er": "cl_engine.strategies.rehearsal.dark_er:DarkER",
     "mir": "cl_engine.strategies.rehearsal.mir:MIR",
     "a-gem": "cl_engine.strategies.rehearsal.a_gem:AGEM",

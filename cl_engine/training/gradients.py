@@ -32,7 +32,7 @@ def gradients(
         name: what the gradient is, for the charges.
 
     Raises:
-        RuntimeError: the loss depends on none of the parameters.
+        RuntimeError: the loss depends on nothing that takes a gradient.
     """
     with charged_activations(task, parameters, f"{name} activations"):
         value = loss(batch)

@@ -42,6 +42,7 @@ def fit(
     before_step: Hook | None = None,
     after_step: Hook | None = None,
     whole: bool = False,
+    distinct: bool = False,
 ) -> None:
     """Minimise ``loss``, as ``task.training`` says; leaves ``module`` in evaluation mode.
 
@@ -74,6 +75,7 @@ def fit(
             clipped; it may change them.  What it takes it charges itself; a plan calls it once.
         after_step: called after every step of the optimizer, while gradients are still there.
         whole: the samples are all there is to train on, so train as offline in an online stream too.
+        distinct: draw none twice beside a batch, and all where the memory has no more.
 
     Raises:
         DivergedError: the loss is not finite at the end of an epoch or micro-batch.
@@ -90,7 +92,7 @@ def fit(
     options = training or task.training
     online = task.online and not whole
     stepper = _stepper(module, task, options, groups, name if online else None)
-    loop = _Loop(samples, memory, mix, views, options, task, name, online)
+    loop = _Loop(samples, memory, mix, views, options, task, name, online, distinct)
     stepper.parts.train(True)
     if task.dry:
         for batch in loop.first():
@@ -151,12 +153,13 @@ class _Loop:
         task: Task,
         name: str,
         online: bool,
+        distinct: bool,
     ) -> None:
-        self.online = online
+        self.online, self.distinct = online, distinct
         self.samples, self.mix, self.views, self.options, self.task = samples, mix, views, options, task
         self.memory = memory if memory is not None and len(memory) else None
         if isinstance(self.memory, EncodedSamples) and not online:
-            self.memory = _decoded(self.memory, task)
+            self.memory = decoded(self.memory, task)
         if isinstance(self.memory, Samples) and mix == "joint" and not online:
             self.samples, self.memory = _joined(samples, self.memory), None
         self.augmentation: Augmentation | None = augmentation_of(options.augmentation)
@@ -200,7 +203,10 @@ class _Loop:
             count = len(batch) if self.mix == "balanced" else int(self.mix)
         if not count:
             return batch
-        drawn = torch.randint(len(self.memory), (count,), generator=self.draws)
+        if self.distinct:
+            drawn = torch.randperm(len(self.memory), generator=self.draws)[:count]
+        else:
+            drawn = torch.randint(len(self.memory), (count,), generator=self.draws)
         return _joined(batch, self.memory[drawn.to(batch.y.device)])
 
     def _prepared(self, batch: Samples) -> Samples:
@@ -213,8 +219,8 @@ class _Loop:
         return Samples(x, repeated.y, repeated.columns)
 
 
-def _decoded(memory: EncodedSamples, task: Task) -> Samples:
-    """Return all samples of a memory; raw ones are used where they are held."""
+def decoded(memory: EncodedSamples, task: Task) -> Samples:
+    """Return all samples of a memory, charged as ``decoded exemplars``; raw ones are used where they are held."""
     samples = memory.samples(copy=False)
     if samples.x.data_ptr() != memory.x.data_ptr():
         task.charge("decoded exemplars", samples.x.numel() * samples.x.element_size())

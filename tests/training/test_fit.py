@@ -283,3 +283,78 @@ def test_a_loss_that_changes_its_batch_changes_no_sample_of_an_online_stream():
 def test_a_loss_that_is_no_scalar_is_one_clear_line(loss, what):
     with pytest.raises(FitError, match=f"the loss is {what}.*allowed: a scalar"):
         fit(layer(), samples(3), task(epochs=1), loss)
+
+
+def hooked(where, new, *, change=lambda gradient: None, **arguments):
+    """Return what the hooks of a fit saw: gradient and bias before each step, bias after it."""
+    module, seen = layer(), []
+    nn.init.zeros_(module.bias)
+
+    def before():
+        seen.append(("before", module.bias.grad.clone(), module.bias.detach().clone()))
+        change(module.bias.grad)
+
+    def after():
+        seen.append(("after", module.bias.grad.clone(), module.bias.detach().clone()))
+
+    def loss(batch):
+        return (module.bias * batch.y.double().mean()).sum() + 0 * module(batch.x).sum()
+
+    fit(module, new, where, loss, before_step=before, after_step=after, **arguments)
+    return module, seen
+
+
+PLAIN = {"lr": 0.1, "momentum": 0.0, "schedule": "constant"}
+
+
+def test_before_a_step_gradients_are_averaged_and_not_clipped_and_weights_have_not_moved():
+    new = Samples(torch.zeros(4, 3), torch.tensor([2, 4, 6, 8]))
+    where = task(batch_size=1, accumulate=4, clip=0.5, **PLAIN)
+    _, seen = hooked(where, new)
+    assert [when for when, _, _ in seen] == ["before", "after"]
+    (_, gradient, bias), (_, clipped, moved) = seen
+    assert gradient.tolist() == [5.0, 5.0]
+    assert bias.tolist() == [0.0, 0.0]
+    assert clipped.norm().item() == pytest.approx(0.5, rel=1e-4)
+    assert torch.allclose(moved, -0.1 * clipped)
+
+
+def test_a_step_follows_the_gradients_that_the_hook_left():
+    new = Samples(torch.zeros(4, 3), torch.tensor([2, 4, 6, 8]))
+    module, seen = hooked(task(**PLAIN), new, change=lambda gradient: gradient.copy_(torch.tensor([1.0, -2.0])))
+    assert len(seen) == 2
+    assert torch.allclose(module.bias.detach(), torch.tensor([-0.1, 0.2]))
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_hooks_are_called_once_a_step_and_of_a_plan_once_before_none(online):
+    new = Samples(torch.zeros(8, 3), torch.ones(8, dtype=torch.int64))
+    options = {"epochs": 3, "batch_size": 4, "updates_per_sample": 0.75}
+    _, seen = hooked(task(online=online, **options), new)
+    assert [when for when, _, _ in seen] == ["before", "after"] * 6
+    module, seen = hooked(task(online=online, dry=True, **options), new)
+    assert [when for when, _, _ in seen] == ["before"]
+    assert (module.bias == 0).all()
+
+
+def test_gradients_that_wait_at_the_end_of_an_online_experience_go_through_the_hooks_too():
+    new = Samples(torch.zeros(3, 3), torch.ones(3, dtype=torch.int64))
+    where = task(online=True, accumulate=4, updates_per_sample=1.0, **PLAIN)
+    module, seen = hooked(where, new)
+    assert not seen
+    where.steppers["main"].flush()
+    assert [when for when, _, _ in seen] == ["before", "after"]
+    assert torch.allclose(module.bias.detach(), torch.full((2,), -0.1))
+
+
+@pytest.mark.parametrize(("mix", "count"), [(3, 3), (5, 5), (9, 5)])
+@pytest.mark.parametrize("online", [False, True])
+def test_distinct_exemplars_are_drawn_once_each_and_all_where_there_are_no_more(online, mix, count):
+    memory = Samples(torch.arange(15.0).view(5, 3), torch.arange(5) + 10)
+    where = task(online=online, epochs=8, updates_per_sample=4.0)
+    drawn = []
+    for batch in batches(layer(), samples(2), where, memory=memory, mix=mix, distinct=True):
+        labels = batch.y[batch.rehearsed].tolist()
+        assert len(set(labels)) == len(labels) == count
+        drawn += labels
+    assert set(drawn) == set(range(10, 15))

@@ -20,8 +20,8 @@ def greedily_balanced(held: Sequence[int], new: Sequence[int], slots: int, gener
         slots: samples that may be held.
         generator: a CPU generator, draws who is evicted.
 
-    >>> greedily_balanced([0, 0], [0, 1, 1], slots=2, generator=torch.Generator().manual_seed(0))
-    [0, 3]
+    >>> greedily_balanced([0], [0, 1, 1, 0], slots=4, generator=torch.Generator().manual_seed(0))  # 4 / 2 each
+    [0, 1, 2, 3]
     """
     of: dict[int, list[int]] = {}
     for place, label in enumerate(held):

@@ -41,7 +41,7 @@ class EWC(Measured):
             Field(
                 ge=0, allow_inf_nan=False, description="weight of the penalty, lambda; a large one needs a small lr"
             ),
-        ] = 10.0,
+        ] = 100.0,
         penalty: Annotated[
             Literal["online", "separate"],
             Field(description="one penalty that moves along, or one of each experience, which are all held"),

@@ -27,7 +27,8 @@ class SI(Anchored):
     the way from where the weight was when the experience began.
 
     The authors' code cuts off the sum of old and new importance at 0 instead of each experience's.  Avalanche uses
-    the gradient of the whole loss and caps importance at 0.001; neither is done here.
+    the gradient of the whole loss and caps importance at 0.001; neither is done here.  Their strength is 0.1, at
+    which hardly anything is kept at the default learning rate here.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"
@@ -39,7 +40,7 @@ class SI(Anchored):
         strength: Annotated[
             float,
             Field(ge=0, allow_inf_nan=False, description="weight of the penalty, c; a large one needs a small lr"),
-        ] = 0.1,
+        ] = 1.0,
         damping: Annotated[
             float, Field(gt=0, allow_inf_nan=False, description="xi, keeps weights that hardly moved from counting")
         ] = 0.1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, ClassVar
 
@@ -12,12 +13,13 @@ from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.codecs.codec import CodecOption
+from cl_engine.memory.exemplars.encoded import EncodedSamples
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, SelectionOption, TotalOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.gradients import gradients
-from cl_engine.training.loop import fit
+from cl_engine.training.loop import decoded, fit
 
 
 class AGEM(Replay):
@@ -25,12 +27,14 @@ class AGEM(Replay):
 
     Trains on new samples only.  Where the gradient ``g`` of a step and that of exemplars, ``r``, disagree, ``g.r <
     0``, the step follows ``g - (g.r / r.r) r`` instead, which leaves the exemplars' loss as it is to first order.
-    The projection comes before clipping, weight decay and momentum.  Exemplars go through the network in evaluation
-    mode, so they move no running statistics.
+    Exemplars go through the network as they are stored, not augmented, and in evaluation mode, so they move no
+    running statistics.  The projection comes before clipping, weight decay and momentum.  As in the paper there is
+    no momentum by default, whatever ``training.momentum`` says: a velocity follows gradients that were held against
+    the exemplars of earlier steps, and loses nearly all that the method keeps.
 
     The memory is that of ``replay``: by default of each class as many, chosen at the end of an experience, which
-    stands for the authors' fill by task; with ``selection: reservoir`` it is A-GEM-R.  The authors mask the head by
-    the task, here all seen classes compete.
+    stands for the authors' fill by task; with ``selection: reservoir`` it is A-GEM-R.  Online it has samples of the
+    current experience too.  The authors mask the head by the task, here all seen classes compete.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
@@ -40,8 +44,12 @@ class AGEM(Replay):
         *,
         backbone: BackboneOption = "mlp",
         reference: Annotated[
-            int, Field(ge=1, le=10**6, description="exemplars drawn for the gradient that a step is held against")
+            int,
+            Field(ge=1, le=10**6, description="exemplars that a step is held against, all where there are no more"),
         ] = 256,
+        momentum: Annotated[
+            float, Field(ge=0, lt=1, description="momentum of SGD, instead of training.momentum")
+        ] = 0.0,
         selection: SelectionOption = "random",
         total: TotalOption = None,
         per_class: PerClassOption = None,
@@ -51,16 +59,24 @@ class AGEM(Replay):
         super().__init__(
             backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, codec=codec
         )
-        self.reference = reference
+        self.reference, self.momentum = reference, momentum
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Minimise the loss of the samples with steps that exemplars have no objection to."""
-        project = partial(self.project, task) if len(self.memory) else None
-        fit(self.network, samples, task, self.loss, before_step=project)
+        memory = self.memory if task.online else decoded(self.memory, task)
+        project = partial(self.project, task, memory) if len(memory) else None
+        nesterov = task.training.nesterov and self.momentum > 0
+        training = replace(task.training, momentum=self.momentum, nesterov=nesterov)
+        fit(self.network, samples, task, self.loss, training=training, before_step=project)
 
-    def project(self, task: Task) -> None:
+    def project(self, task: Task, memory: Samples | EncodedSamples) -> None:
         """Change the gradients of the network where those of exemplars disagree with them."""
-        exemplars = self.memory.sample(self.reference, task.generator("reference"))
+        generator = task.generator("reference")
+        if len(memory) <= self.reference:
+            drawn = torch.arange(len(memory))
+        else:
+            drawn = torch.randint(len(memory), (self.reference,), generator=generator)
+        exemplars = memory[drawn.to(task.device)]
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.network.eval()
         references = gradients(self.loss, exemplars, parameters, task, "reference")

@@ -53,17 +53,7 @@ class GDumb(Finetune):
 
     def learn(self, task: Task, samples: Samples) -> None:
         """Let the samples into the memory."""
-        slots = task.exemplar_slots(self)
-        if self.total is not None or slots is None:
-            slots = min(slots or DEFAULT_TOTAL, self.total or DEFAULT_TOTAL)
-        labels, held = torch.cat([self.memory.y.long(), samples.y]).cpu(), len(self.memory)
-        places = greedily_balanced(
-            labels[:held].tolist(), labels[held:].tolist(), slots, task.generator("exemplars")
-        )
-        kept = torch.tensor(places, dtype=torch.int64)
-        arriving = samples.rows((kept[kept >= held] - held).to(samples.y.device))
-        encoded = self.memory.encoded().take(kept[kept < held]).join(self.memory.codec.encode(arriving))
-        self.memory.replace(encoded, labels[kept])
+        self._choose(task, samples)
 
     def end(self, task: Task) -> None:
         """Train a fresh network on the memory."""
@@ -73,3 +63,18 @@ class GDumb(Finetune):
         self.extend(task)
         training = replace(task.training, epochs=self.passes)
         fit(self.network, self.memory.samples(copy=False), task, self.loss, training=training, whole=True)
+        self._choose(task, self.memory.samples(copy=False)[:0])  # a budget may count what training has taken
+
+    def _choose(self, task: Task, samples: Samples) -> None:
+        limits = [limit for limit in (self.total, task.exemplar_slots(self)) if limit is not None]
+        slots = min(limits, default=DEFAULT_TOTAL)
+        labels, held = torch.cat([self.memory.y.long(), samples.y]).cpu(), len(self.memory)
+        places = greedily_balanced(
+            labels[:held].tolist(), labels[held:].tolist(), slots, task.generator("exemplars")
+        )
+        if places == [*range(held)]:
+            return
+        kept = torch.tensor(places, dtype=torch.int64)
+        arriving = samples.rows((kept[kept >= held] - held).to(samples.y.device))
+        encoded = self.memory.encoded().take(kept[kept < held]).join(self.memory.codec.encode(arriving))
+        self.memory.replace(encoded, labels[kept])

@@ -26,9 +26,9 @@ from cl_engine.training.loop import fit
 class MIR(Replay):
     """Maximally interfered retrieval (MIR; Aljundi et al., NeurIPS 2019).
 
-    Beside each batch stand ``candidates`` from the memory.  Those whose loss would rise most by a plain gradient
-    step on the new samples alone, as many as these, are trained on with them; the others only take part in the
-    choice.  Candidates are judged in evaluation mode, and no copy of the network is made.
+    Beside each batch stand ``candidates`` from the memory, none twice.  Those whose loss would rise most by a plain
+    gradient step on the new samples alone, as many as these, are trained on with them; the others only take part in
+    the choice.  Candidates are judged in evaluation mode, and no copy of the network is made.
 
     Online the memory holds samples of the current experience too; the released code leaves those out, for which it
     must know where one ends.
@@ -63,7 +63,7 @@ class MIR(Replay):
     def train_on(self, task: Task, samples: Samples) -> None:
         """Minimise the loss of samples and of the candidates that each step would hurt most."""
         loss = partial(self.with_most_hurt, task)
-        fit(self.network, samples, task, loss, memory=self.memory, mix=self.mix)
+        fit(self.network, samples, task, loss, memory=self.memory, mix=self.mix, distinct=True)
 
     def with_most_hurt(self, task: Task, batch: Samples) -> Tensor:
         """Mean cross-entropy of new samples and, of the candidates, those that are hurt most, a scalar."""

@@ -8,6 +8,7 @@ from torch import nn
 import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.data.samples import Samples
+from cl_engine.kinds.problems import OptionError
 from cl_engine.running.planner import plan_memory
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.strategies.regularisation.ewc import EWC, squared_gradients
@@ -150,9 +151,76 @@ def test_a_frozen_weight_has_neither_importance_nor_anchor():
     assert held == {f"{kind}.head/{part}" for kind in ("importance", "anchor") for part in ("weight", "bias")}
 
 
+def test_separate_penalties_add_up_one_of_each_experience_that_was_learned():
+    strategy, earlier = EWC(penalty="separate", strength=3.0), []
+    steps = [((0, 1), (0, 1), 2), ((2, 0), (2,), 3), ((1, 3), (3,), 4)]
+    for index, (classes, new, seen) in enumerate(steps):
+        now = task(index, classes, new, seen, training=Training(epochs=3, batch_size=8))
+        strategy.begin(now)
+        weights = dict(strategy.network.named_parameters())
+        batch = images(*classes)
+        expected = 0.0
+        for fisher, anchor in earlier:
+            for name, f in fisher.items():
+                since = weights[name].detach()[tuple(map(slice, f.shape))].double()
+                expected += 1.5 * float((f.double() * (since - anchor[name].double()) ** 2).sum())
+        extra = strategy.loss(batch) - nn.functional.cross_entropy(strategy.network(batch.x), batch.y)
+        assert float(extra.detach()) == pytest.approx(expected, abs=2e-6)
+        strategy.learn(now, batch)
+        strategy.end(now)
+        earlier.append((one_by_one(strategy.network, batch), {n: p.detach().clone() for n, p in weights.items()}))
+    with torch.no_grad():
+        for parameter in strategy.network.parameters():
+            parameter.add_(0.1)
+    strategy.begin(task(3, (0,), (), 4))
+    now = {n: p.detach() for n, p in strategy.network.named_parameters()}
+    expected = sum(
+        1.5 * float((f * (now[n][tuple(map(slice, f.shape))] - anchor[n]) ** 2).sum())
+        for fisher, anchor in earlier
+        for n, f in fisher.items()
+    )
+    assert float((strategy.strength * strategy.penalty()).detach()) == pytest.approx(expected, rel=1e-4)
+    assert expected > 1e-3
+
+
+def test_separate_penalties_hold_two_networks_of_each_experience_as_large_as_it_was_then():
+    scenario = {
+        "data": "digits",
+        "stream": {"kind": "class-incremental", "step": 5},
+        "strategy": {"kind": "ewc", "penalty": "separate", "backbone": "identity"},
+        "training": {"epochs": 1},
+    }
+    entries = cl_engine.run(scenario).memory["entries"][-1]
+    assert sum(e["bytes"] for e in entries if e["kind"] in ("importance", "anchor")) == 2 * 4 * 65 * (5 + 10)
+    assert [e["entries"] for e in plan_memory(Scenario.load(scenario))["experiences"]][-1] == entries
+
+
+def test_separate_penalties_do_not_decay():
+    with pytest.raises(OptionError, match=r"decay: got 0\.5 with `penalty: separate`; allowed: 1, or"):
+        EWC(penalty="separate", decay=0.5)
+
+
+def test_rows_of_classes_that_return_gain_importance():
+    strategy = EWC()
+    for index, (classes, new, seen) in enumerate([((0, 1), (0, 1), 2), ((2,), (2,), 3), ((2, 0), (), 3)]):
+        now = task(index, classes, new, seen)
+        strategy.begin(now)
+        before = strategy.importance["head.bias"].clone()
+        strategy.learn(now, images(*classes))
+        strategy.end(now)
+    expected = before + one_by_one(strategy.network, images(2, 0))["head.bias"]
+    torch.testing.assert_close(strategy.importance["head.bias"], expected, rtol=1e-4, atol=1e-8)
+    assert (strategy.importance["head.bias"][[0, 2]] > before[[0, 2]]).all()
+
+
 @pytest.mark.parametrize("options", [{}, {"backbone": "identity"}], ids=str)
 def test_the_contract_is_kept_on_every_kind_of_stream(options):
     check_strategy(EWC, on=KINDS, **{"backbone": {"kind": "mlp", "width": 8}, **options})
+
+
+def test_the_contract_is_kept_with_separate_penalties():
+    backbone = {"kind": "mlp", "width": 8}
+    check_strategy(EWC, on=("repeating-classes",), penalty="separate", backbone=backbone)
 
 
 @pytest.mark.parametrize("delivery", [{}, ONLINE], ids=["offline", "online"])
