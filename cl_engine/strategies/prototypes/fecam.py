@@ -134,7 +134,7 @@ class FeCAM(Strategy):
         self.means.update(features, y)
 
     def covariances(self) -> Tensor:
-        """Return unbiased covariances ``[C, D, D]``, ``[1, D, D]`` or variances ``[C, D]`` of transformed features."""
+        """Return unbiased covariances of transformed features: ``[C, D, D]``, one, or variances ``[C, D]``."""
         counts = self.means.counts
         freedom = counts - 1 if self.covariance != "common" else (counts.sum() - (counts > 0).sum())[None]
         return self.scatter / freedom.clamp(min=1).view(-1, *[1] * (self.scatter.ndim - 1))

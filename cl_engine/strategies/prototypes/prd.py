@@ -30,15 +30,17 @@ class PRD(Strategy):
     Every sample is seen in two views.  They differ by `training.augmentation`, for which the paper uses
     `augmentation: prd`; without one, and on features, both are the sample itself.
 
-    The defaults are the paper's loss with the released code's weights, and the scale of its contrast that they are
-    relative to.  That code distils otherwise, across the prototypes of each earlier task instead of across samples:
+    The released code distils otherwise, across the prototypes of each earlier task instead of across samples:
     `relation_axis: prototypes`, `direction: old_new`, `normalise_features: false`, `reduction: mean`,
-    `relation_temperature: 1` and `teacher_mode: training`; the shipped scenario `cifar100-prd-released` says so.
+    `relation_temperature: 1` and `teacher_mode: training`.  Its contrast is scaled by T / 0.07, and so is this one:
+    the weights are relative to it.  One optimizer with its momentum goes through its whole stream; here each
+    experience begins with a new one.  The scenarios `cifar100-prd` and `cifar100-prd-released` have the options of
+    paper and code.
 
-    Prototypes take plain steps, without momentum and weight decay, at a rate of their own.  In the released code
-    they share the encoder's 0.01, at which they need some thousand steps to arrive; the default here lets them
-    arrive within a short experience too.  At much higher rates of the encoder the contrast collapses on small
-    networks.
+    Prototypes take plain steps, without momentum and weight decay.  The released recipe, `attraction: 2` and one
+    rate for all, gives them 100 epochs to arrive; in short training they do not, and the encoder leaves them behind.
+    So the defaults here draw ten times as much, and let the encoder move at less than a third of the rate.  A larger
+    rate of the prototypes is no way instead: relation distillation moves old ones by it too, off their classes.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"
@@ -47,7 +49,7 @@ class PRD(Strategy):
         self,
         *,
         backbone: BackboneOption = "mlp",
-        attraction: Annotated[float, Field(ge=0, le=1e9, description="weight alpha of the prototype loss")] = 2.0,
+        attraction: Annotated[float, Field(ge=0, le=1e9, description="weight alpha of the prototype loss")] = 20.0,
         relation: Annotated[float, Field(ge=0, le=1e9, description="weight beta of relation distillation")] = 4.0,
         temperature: Annotated[float, Field(gt=0, le=1e9, description="tau of the contrast")] = 0.1,
         relation_temperature: Annotated[
@@ -73,9 +75,12 @@ class PRD(Strategy):
             Literal["evaluation", "training"],
             Field(description="batch norm of the old model: by its running statistics, or by those of the batch"),
         ] = "evaluation",
-        prototype_lr: Annotated[
-            float, Field(gt=0, le=1e9, description="learning rate of the prototypes; follows the schedule")
-        ] = 0.1,
+        encoder_rate: Annotated[
+            float, Field(gt=0, le=1e9, description="learning rate of encoder and projection, in training.lr")
+        ] = 0.3,
+        prototype_rate: Annotated[
+            float, Field(gt=0, le=1e9, description="learning rate of the prototypes, in training.lr")
+        ] = 1.0,
         projection: Annotated[int, Field(ge=1, le=10**6, description="width that contrast projects to")] = 128,
     ) -> None:
         super().__init__()
@@ -84,7 +89,7 @@ class PRD(Strategy):
         self.relation_temperature = temperature if relation_temperature is None else relation_temperature
         self.relation_axis, self.direction, self.reduction = relation_axis, direction, reduction
         self.normalise_features, self.teacher_mode = normalise_features, teacher_mode
-        self.prototype_lr = prototype_lr
+        self.encoder_rate, self.prototype_rate = encoder_rate, prototype_rate
 
     def begin(self, task: Task) -> None:
         """Build encoder and projection for the first experience; add a prototype for each new class."""
@@ -99,9 +104,11 @@ class PRD(Strategy):
 
     def learn(self, task: Task, samples: Samples) -> None:
         """Minimise the loss on two views of each sample."""
+        lr, moving = task.training.lr, [*self.model.encoder.parameters(), *self.project.parameters()]
+        plain = {"lr": self.prototype_rate * lr, "momentum": 0.0, "weight_decay": 0.0}
         groups: Groups = [
-            {"params": [*self.model.encoder.parameters(), *self.project.parameters()]},
-            {"params": [self.model.rows], "lr": self.prototype_lr, "momentum": 0.0, "weight_decay": 0.0},
+            {"params": moving, "lr": self.encoder_rate * lr},
+            {"params": [self.model.rows], **plain},
         ]
         old = torch.tensor(self.groups[: task.old_classes], device=task.device)
         loss = partial(self.loss, teacher=self.teacher(task), old=old)

@@ -24,9 +24,9 @@ UNSEEN = -2.0  # the score of a class without a mean; a cosine is at least -1
 class SupConFinetune(Finetune):
     """Train each experience by supervised contrast (Khosla et al., NeurIPS 2020), and hold nothing in place.
 
-    A sample is of the class whose mean feature has the largest cosine.  Means are of unit features as they were when
-    the class was here; the encoder moves on and they do not, so the distance to PRD is what following them is worth.
-    Without views that differ (`training.augmentation`) both are the sample itself.
+    A sample is of the class whose mean feature has the largest cosine.  Means are of unit features as they were
+    when the class was here; the encoder moves on and they do not, so the distance to PRD is what following them is
+    worth.  Without views that differ (`training.augmentation`) both are the sample itself.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"
