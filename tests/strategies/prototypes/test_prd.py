@@ -325,7 +325,9 @@ def test_no_exemplar_is_held_and_the_teacher_is_no_more_than_a_peak_of_training(
     assert kinds == {**kinds, "prototypes": 10 * 128 * 4}
     assert not {"exemplars", "labels"} & kinds.keys()
     encoder = 4 * (64 * 128 + 128 + 128 * 128 + 128)
-    assert run.memory["training_peak"]["teacher"] == encoder + 8 + 10 * 128 * 4  # normalisation; new classes' rows too
+    assert (
+        run.memory["training_peak"]["teacher"] == encoder + 8 + 10 * 128 * 4
+    )  # normalisation; new classes' rows too
 
 
 def test_on_features_both_views_are_the_sample_and_it_learns():
