@@ -27,6 +27,8 @@ FINGERPRINTS = {
     "cifar100-gcil": "a998a5f232ee4b46",
     "cifar100-i-blurry": "8196718388811149",
     "cifar100-long-tail": "4c7427e0eebd3eec",
+    "cifar100-prd": "effdb8439b5be287",
+    "cifar100-prd-released": "effdb8439b5be287",
     "cifar100-si-blurry": "acfd55efce7e694b",
     "cifar100-til": "b042e1959bd550cd",
     "core50-like-domains": "85fe32a89b98b481",
@@ -43,6 +45,8 @@ FINGERPRINTS = {
     "digits-i-blurry": "f41d050b6c40b442",
     "digits-long-tail": "4b7fae20dc4eda1e",
     "digits-permuted": "9093ce3325bb3bfe",
+    "digits-prd": "9dfd2045f2a6f0c8",
+    "digits-prd-released": "9dfd2045f2a6f0c8",
     "digits-rotated": "0011a89ba32a28aa",
     "digits-si-blurry": "b71676024eb64323",
     "digits-til": "73b87e89bfd58042",
@@ -61,7 +65,7 @@ def overrides(name, folder):
     if not path.exists():
         classes, n, channels = LAYOUTS[path.stem]
         test = np.arange(2 * classes) % classes
-        images = np.zeros((n, 4, 4, channels), np.uint8)
+        images = np.zeros((n, 8, 8, channels), np.uint8)
         np.savez(path, x_train=images, y_train=np.arange(n) % classes, x_test=images[: len(test)], y_test=test)
     return [f"data={{kind: npz, path: {path}}}"]
 

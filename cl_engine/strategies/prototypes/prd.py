@@ -38,9 +38,10 @@ class PRD(Strategy):
     paper and code.
 
     Prototypes take plain steps, without momentum and weight decay.  The released recipe, `attraction: 2` and one
-    rate for all, gives them 100 epochs to arrive; in short training they do not, and the encoder leaves them behind.
-    So the defaults here draw ten times as much, and let the encoder move at less than a third of the rate.  A larger
-    rate of the prototypes is no way instead: relation distillation moves old ones by it too, off their classes.
+    rate for all, gives them 100 epochs to arrive; in short training they do not, and the encoder leaves them
+    behind.  So the defaults here draw ten times as much, and let the encoder move at less than a third of the rate.
+    A larger rate of the prototypes is no way instead: relation distillation moves old ones by it too, off their
+    classes.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"
