@@ -120,7 +120,7 @@ class FeCAM(Strategy):
     def add(self, features: Tensor, y: Tensor) -> None:
         """Add features ``[N, D]`` of the classes ``y`` to means and scatter, exactly (Chan et al., 1979)."""
         tukey = transformed(features, self.power)
-        for c in y.unique().tolist():
+        for c in torch.unique(y).tolist():
             part = tukey[y == c]
             mean, n, before = part.mean(0), len(part), self.transformed.counts[c]
             away, moved = part - mean, mean - self.transformed.rows[c]
@@ -179,13 +179,15 @@ def factors(covariances: Tensor, variance: float, covariance: float) -> Tensor:
         on = c.diagonal(dim1=1, dim2=2)
         mean, rest = on.mean(1), (c.sum((1, 2)) - on.sum(1)) / max(d * (d - 1), 1)
         c = c + variance * mean[:, None, None] * same + covariance * rest[:, None, None] * (1 - same)
+    varies = (c.diagonal(dim1=1, dim2=2) > 0).any(1)
+    c = torch.where(varies[:, None, None], c, same)
     deviations = c.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
-    c = torch.where(deviations.amax(1)[:, None, None] > 0, c, same)
-    deviations = c.diagonal(dim1=1, dim2=2).sqrt()
+    deviations = torch.where(deviations > 0, deviations, 1)
     values, vectors = torch.linalg.eigh(c / (deviations[:, :, None] * deviations[:, None, :]))
     small = values <= d * torch.finfo(c.dtype).eps * values.amax(1, keepdim=True)  # as a pseudo-inverse
     roots = torch.where(small, 0, values.clamp(min=torch.finfo(c.dtype).tiny).rsqrt())
-    return (vectors * roots[:, None, :]).to(covariances.dtype)
+    found: Tensor = (vectors * roots[:, None, :]).to(covariances.dtype)
+    return found
 
 
 def distances(features: Tensor, means: Tensor, factors: Tensor) -> Tensor:
