@@ -39,9 +39,8 @@ class PRD(Strategy):
 
     Prototypes take plain steps, without momentum and weight decay.  The released recipe, `attraction: 2` and one
     rate for all, gives them 100 epochs to arrive; in short training they do not, and the encoder leaves them
-    behind.  So the defaults here draw ten times as much, and let the encoder move at less than a third of the rate.
-    A larger rate of the prototypes is no way instead: relation distillation moves old ones by it too, off their
-    classes.
+    behind.  So the defaults here draw ten times as much, and let the encoder move at a tenth of the rate.  A larger
+    rate of the prototypes is no way instead: relation distillation moves old ones by it too, off their classes.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"
@@ -78,7 +77,7 @@ class PRD(Strategy):
         ] = "evaluation",
         encoder_rate: Annotated[
             float, Field(gt=0, le=1e9, description="learning rate of encoder and projection, in training.lr")
-        ] = 0.3,
+        ] = 0.1,
         prototype_rate: Annotated[
             float, Field(gt=0, le=1e9, description="learning rate of the prototypes, in training.lr")
         ] = 1.0,

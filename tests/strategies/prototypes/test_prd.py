@@ -262,7 +262,7 @@ def test_the_contract_is_kept_on_every_kind_of_stream():
 
 
 def test_the_contract_is_kept_with_batch_norm():
-    check_strategy(PRD, on=("offline", "repeating-classes"), backbone="convnet2")
+    check_strategy(PRD, on=("offline",), backbone="convnet2")
 
 
 def same_as_planned(scenario):
@@ -280,15 +280,15 @@ def test_the_plan_equals_the_ledger_of_the_run(delivery):
     same_as_planned({"data": "digits", "stream": stream, "strategy": "prd", "training": training})
 
 
-def test_relation_distillation_keeps_earlier_tasks():
+def test_relation_distillation_keeps_earlier_classes():
     last = {}
     for relation in (0.0, 4.0):
-        stream = {"kind": "task-incremental", "first": 2, "step": 2}
+        stream = {"kind": "class-incremental", "step": 2}
         strategy = {"kind": "prd", "relation": relation}
         run = cl_engine.run({"data": "digits", "stream": stream, "strategy": strategy, "training": {"epochs": 12}})
         last[relation] = run.metrics["last_accuracy"]
-    assert last[4.0] > last[0.0] + 0.03
-    assert last[4.0] > 0.95
+    assert last[4.0] > last[0.0] + 0.1
+    assert last[4.0] > 0.6
 
 
 def test_task_and_class_incremental_accuracy_are_of_the_same_training(tmp_path):
