@@ -192,7 +192,7 @@ def balanced_softmax(scores: Tensor, y: Tensor, counts: Tensor) -> Tensor:
     return _cross_entropy(scores + log_counts, y)
 
 
-def supervised_contrastive(z: Tensor, y: Tensor, temperature: float) -> Tensor:
+def supervised_contrastive(z: Tensor, y: Tensor, temperature: float, anchors: Tensor | None = None) -> Tensor:
     """Return the mean over anchors i of ``-1/|P(i)| sum_{p in P(i)} log softmax_{a != i}(cos(z_i, z_a) / T)_p``.
 
     Supervised contrastive loss (Khosla et al., NeurIPS 2020, L_out, the sum outside the logarithm); P(i) are
@@ -203,6 +203,8 @@ def supervised_contrastive(z: Tensor, y: Tensor, temperature: float) -> Tensor:
         z: ``[N, D]``, all views of all samples, normalised in here.
         y: int64 ``[N]``, a label for each row.
         temperature: T, above 0.
+        anchors: bool ``[N]``; the others are positives and negatives only, and count as anchors of loss 0, as in
+            Co2L's code (Cha et al., ICCV 2021, asymmetric): the mean stays one over N.  None: all rows.
 
     >>> z = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
     >>> supervised_contrastive(z, torch.tensor([0, 0, 1, 1]), temperature=1.0)  # log((e + 2) / e)
@@ -215,6 +217,10 @@ def supervised_contrastive(z: Tensor, y: Tensor, temperature: float) -> Tensor:
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
     similar = (z @ z.T / temperature).masked_fill(itself, -torch.inf)
     positive = (y[:, None] == y) & ~itself
+    if anchors is not None:
+        if anchors.shape != y.shape or anchors.dtype != torch.bool:
+            raise ValueError(f"anchors is {_described(anchors)}; allowed: bool [{len(y)}], or None")
+        positive = positive & anchors[:, None]
     log_p = similar.log_softmax(1).masked_fill(~positive, 0)  # a lone row's NaN and its gradient end in masks
     return _mean(-log_p.sum(1) / positive.sum(1).clamp(min=1))
 
@@ -285,6 +291,7 @@ def relation_distillation(
     direction: Literal["new_old", "old_new"] = "new_old",
     normalise: bool = True,
     reduction: Literal["sum", "mean"] = "sum",
+    groups: Tensor | None = None,
 ) -> Tensor:
     """Return the divergence between how new and old model relate a batch to the prototypes of old classes.
 
@@ -294,8 +301,8 @@ def relation_distillation(
 
     PRD (Asadi et al., ICML 2023) as its paper defines it is the default: for every prototype a softmax over the
     samples, KL(new || old), cosines, the sum over prototypes.  Its released code is ``axis="prototypes",
-    direction="old_new", normalise=False, reduction="mean"`` with T = 1, called for the classes of each earlier task
-    and summed; it is not the same loss.
+    direction="old_new", normalise=False, reduction="mean"`` with T = 1 and the earlier tasks as ``groups``; it is
+    not the same loss.
 
     Args:
         new_features: ``[N, D]`` of the new model.
@@ -307,6 +314,8 @@ def relation_distillation(
         direction: ``new_old`` is KL(new || old), ``old_new`` is KL(old || new).
         normalise: divide features by their length; prototypes always are.
         reduction: over prototypes if ``axis`` is samples, over samples if it is prototypes.
+        groups: int64 ``[K]``, 0 to K - 1; with ``axis="prototypes"`` one softmax over the prototypes of each group,
+            and the sum over groups.  None: all are one group.
 
     >>> features, prototypes = torch.eye(3), torch.tensor([[1.0, 0, 0]])
     >>> relation_distillation(features, prototypes, features.roll(1, 0), prototypes, temperature=1.0)
@@ -326,11 +335,15 @@ def relation_distillation(
     _choice("axis", axis, ("samples", "prototypes"))
     _choice("direction", direction, ("new_old", "old_new"))
     _choice("reduction", reduction, ("sum", "mean"))
+    if groups is not None:
+        _labels(groups, len(new_prototypes), name="groups")
+        if axis == "samples":
+            raise ValueError("groups are of prototypes, and the softmax runs over samples; allowed: None")
 
     def log_relations(features: Tensor, prototypes: Tensor) -> Tensor:
         similar = F.normalize(prototypes) @ (F.normalize(features) if normalise else features).T
         lines = similar if axis == "samples" else similar.T
-        return (lines / temperature).log_softmax(1)
+        return _grouped_log_softmax(lines / temperature, groups)
 
     p = log_relations(new_features, new_prototypes)
     q = log_relations(old_features.detach(), old_prototypes.detach())
@@ -462,6 +475,17 @@ def feature_distillation(new: Tensor, old: Tensor) -> Tensor:
     return _mean(1 - F.cosine_similarity(new, old.detach(), dim=1))
 
 
+def _grouped_log_softmax(lines: Tensor, groups: Tensor | None) -> Tensor:
+    """Return the logarithm of a softmax over the columns ``[N, K]`` of each group, all groups in one pass."""
+    if groups is None:
+        return lines.log_softmax(1)
+    index = groups.expand_as(lines)
+    largest = lines.new_full(lines.shape, -torch.inf).scatter_reduce(1, index, lines.detach(), "amax")
+    shifted = lines - largest.gather(1, index)
+    sums = torch.zeros_like(lines).scatter_add(1, index, shifted.exp())
+    return shifted - sums.gather(1, index).log()
+
+
 def _mean(values: Tensor) -> Tensor:
     return values.sum() / max(len(values), 1)
 
@@ -491,9 +515,9 @@ def _same_width(name: str, tensor: Tensor, other_name: str, other: Tensor) -> No
         raise ValueError(f"{found}; allowed: the same number of columns")
 
 
-def _labels(y: Tensor, rows: int, classes: int | None = None) -> None:
+def _labels(y: Tensor, rows: int, classes: int | None = None, name: str = "y") -> None:
     if y.shape != (rows,) or y.dtype != torch.int64:
-        raise ValueError(f"y is {_described(y)}; allowed: int64 [{rows}], a label for each row")
+        raise ValueError(f"{name} is {_described(y)}; allowed: int64 [{rows}], a label for each row")
     if classes is not None:
         _no_label(y, (y < 0) | (y >= classes), f"0 to {classes - 1}" if classes else "none, there is no class")
 

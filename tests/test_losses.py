@@ -258,9 +258,12 @@ def test_a_class_that_was_never_counted_takes_no_part_in_balanced_softmax():
 # supervised contrastive
 
 
-def contrastive_oracle(z, y, temperature):
+def contrastive_oracle(z, y, temperature, anchors=None):
     values = []
     for i in range(len(z)):
+        if anchors is not None and not anchors[i]:
+            values.append(0.0)
+            continue
         others = [a for a in range(len(z)) if a != i]
         total = sum(math.exp(cos(z[i], z[a]) / temperature) for a in others)
         positive = [a for a in others if y[a] == y[i]]
@@ -294,6 +297,30 @@ def test_supervised_contrastive_equals_the_published_numbers():
     y = torch.tensor([0, 1, 1, 0] * 2)
     assert supervised_contrastive(z, y, 0.07).item() == pytest.approx(7.70668536, abs=5e-9)
     assert supervised_contrastive(z, y, 0.1).item() == pytest.approx(5.49475319, abs=5e-9)
+
+
+@random_inputs
+@given(seeds, st.integers(1, 9), temperatures)
+def test_asymmetric_contrast_is_the_part_of_its_anchors_in_the_mean_over_all(seed, n, temperature):
+    r = np.random.default_rng(seed)
+    z, y, anchors = r.standard_normal((n, 4)), r.integers(0, 3, n), r.random(n) < 0.5
+    agree(
+        lambda z, y, a: supervised_contrastive(z, y, temperature, a),
+        contrastive_oracle(z, y, temperature, anchors),
+        z,
+        y,
+        anchors,
+        atol=1e-9,
+    )
+
+
+def test_asymmetric_contrast_equals_the_numbers_of_co2l_and_moves_what_is_no_anchor_too():
+    z, y = t(np.random.default_rng(16).standard_normal((8, 5))), torch.tensor([0, 1, 1, 0] * 2)
+    loss = 0.5 / 0.07 * supervised_contrastive(z, y, 0.5, anchors=y == 1)
+    assert loss.item() == pytest.approx(7.63659749, abs=5e-9)
+    assert 2 * loss.item() == pytest.approx(15.27319498, abs=1e-8)  # over its anchors
+    loss.backward()
+    assert (z.grad.norm(dim=1) > 0).all()  # the others are negatives
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -429,6 +456,24 @@ def test_relation_distillation_equals_the_numbers_of_prd(temperature, direction,
 def test_relation_distillation_equals_the_number_of_the_released_code_of_prd():
     loss = relation_distillation(*map(t, RELATED), 1.0, "prototypes", "old_new", False, "mean")
     assert loss.item() == pytest.approx(0.00520830, abs=6e-9)
+
+
+@pytest.mark.parametrize("direction", ["new_old", "old_new"])
+@pytest.mark.parametrize("normalise", [True, False])
+def test_groups_of_prototypes_are_related_on_their_own_and_summed(direction, normalise):
+    r, groups = np.random.default_rng(3), np.array([0, 2, 0, 1, 0, 1])  # of three, two and one
+    tensors = [10 * r.standard_normal(shape) for shape in [(5, 3), (6, 3), (5, 4), (6, 4)]]
+    nf, np_, of, op = tensors
+    options = (1.5, "prototypes", direction, normalise, "mean")
+    each = [relation_oracle(nf, np_[groups == g], of, op[groups == g], *options) for g in range(3)]
+    agree(lambda *x: relation_distillation(*x, *options, torch.tensor(groups)), sum(each), *tensors)
+    leaves = [t(x) for x in tensors]
+    relation_distillation(*leaves, *options, torch.tensor(groups)).backward()
+    assert leaves[0].grad.isfinite().all()
+    assert (leaves[1].grad[1].abs() < 1e-12).all()  # alone in its group
+    assert (leaves[1].grad[[0, 2, 3, 4, 5]].norm(dim=1) > 0).all()
+    assert leaves[2].grad is None
+    assert leaves[3].grad is None
 
 
 def test_the_paper_of_prd_is_the_default_of_relation_distillation():
@@ -789,6 +834,9 @@ TWO, Y2, YES = torch.zeros(2, 3), torch.tensor([0, 1]), torch.tensor([True, True
         (lambda: relation_distillation(TWO, TWO, TWO, TWO, 1, "batch"), "axis is 'batch'; allowed: 'samples' or"),
         (lambda: relation_distillation(TWO, TWO, TWO, TWO, 1, direction="kl"), "direction is 'kl'; allowed: 'new_old'"),
         (lambda: relation_distillation(TWO, TWO, TWO, TWO, 1, reduction="none"), "reduction is 'none'; allowed: 'sum'"),
+        (lambda: relation_distillation(TWO, TWO, TWO, TWO, 1, groups=Y2), "groups are of prototypes, and the softmax"),
+        (lambda: relation_distillation(TWO, TWO, TWO, TWO, 1, "prototypes", groups=Y2[:1]), r"groups is int64 \[1\]"),
+        (lambda: supervised_contrastive(TWO, Y2, 1, Y2), r"anchors is int64 \[2\]; allowed: bool \[2\], or None"),
         (lambda: higher_order_compatibility(TWO, TWO[:, :2], Y2), r"new is \[2, 3\] and old is \[2, 2\]"),
         (lambda: higher_order_compatibility(TWO, TWO, Y2, 0), "inverse_temperature is 0"),
         (lambda: higher_order_compatibility(TWO, TWO, Y2, denominator="x"), "denominator is 'x'; allowed: 'released'"),

@@ -4,7 +4,7 @@ A backbone kind is an ``nn.Module`` class ``Backbone(shape, /, *, options...)`` 
 the width of its output ``[B, features]``, and ``stages``, the sequence of parts it is cut in.  It gets float input
 and is built on the meta device, then initialised from a named generator.
 
-The two functions below are imported on first use, so that the kinds can be listed without torch.
+The names below are imported on first use, so that the kinds can be listed without torch.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cl_engine.models.alignment import weight_alignment
+    from cl_engine.models.projected import ProjectedNetwork
+    from cl_engine.models.prototypes import Prototypes, projection_head
     from cl_engine.models.simplex import simplex
 
-_HOMES = {"simplex": "cl_engine.models.simplex", "weight_alignment": "cl_engine.models.alignment"}
+_HOMES = {
+    "ProjectedNetwork": "cl_engine.models.projected",
+    "Prototypes": "cl_engine.models.prototypes",
+    "projection_head": "cl_engine.models.prototypes",
+    "simplex": "cl_engine.models.simplex",
+    "weight_alignment": "cl_engine.models.alignment",
+}
 
-__all__ = ["KINDS", "simplex", "weight_alignment"]
+__all__ = ["KINDS", "ProjectedNetwork", "Prototypes", "projection_head", "simplex", "weight_alignment"]
 
 KINDS = {
     "mlp": "cl_engine.models.backbones.mlp:MLP",

@@ -9,6 +9,8 @@ KINDS = {
     "dark-er": "cl_engine.strategies.rehearsal.dark_er:DarkER",
     "mir": "cl_engine.strategies.rehearsal.mir:MIR",
     "a-gem": "cl_engine.strategies.rehearsal.a_gem:AGEM",
+    "scr": "cl_engine.strategies.rehearsal.scr:SCR",
+    "co2l": "cl_engine.strategies.rehearsal.co2l:Co2L",
     "gdumb": "cl_engine.strategies.rehearsal.gdumb:GDumb",
     "icarl": "cl_engine.strategies.rehearsal.icarl:ICaRL",
     "ewc": "cl_engine.strategies.regularisation.ewc:EWC",
@@ -22,6 +24,9 @@ KINDS = {
     "memo": "cl_engine.strategies.expansion.memo:MEMO",
     "foster": "cl_engine.strategies.expansion.foster:FOSTER",
     "prd": "cl_engine.strategies.prototypes.prd:PRD",
+    "supcon-finetune": "cl_engine.strategies.prototypes.supcon_finetune:SupConFinetune",
+    "pass": "cl_engine.strategies.prototypes.pass_:PASS",
+    "fecam": "cl_engine.strategies.prototypes.fecam:FeCAM",
     "ncm": "cl_engine.strategies.prototypes.ncm:NCM",
     "g-acil": "cl_engine.strategies.closed_form.gacil:GACIL",
 }
