@@ -77,7 +77,7 @@ class InGenerators(NCM):
     def learn(self, task, samples):
         self.found.append(self.marks())
         torch.set_rng_state(torch.Generator().manual_seed(MARK).get_state())
-        np.random.seed(MARK)  # noqa: NPY002
+        np.random.seed(MARK)
         random.seed(MARK)
         self.found.append(self.marks())
         super().learn(task, samples)
@@ -85,7 +85,7 @@ class InGenerators(NCM):
     def marks(self):
         return (
             (torch.initial_seed() == MARK)
-            + bool(np.random.get_state()[1][0] == np.random.RandomState(MARK).get_state()[1][0])  # noqa: NPY002
+            + bool(np.random.get_state()[1][0] == np.random.RandomState(MARK).get_state()[1][0])
             + (random.getstate() == random.Random(MARK).getstate())
         )
 
