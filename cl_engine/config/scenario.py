@@ -78,6 +78,7 @@ class Scenario:
         scenario: str | Path | Mapping[str, Any] | Scenario,
         overrides: Sequence[str] = (),
         common: Common | None = None,
+        /,  # so that a key of these names is one that does not exist, and no fault of the program
         **changes: Any,
     ) -> Scenario:
         """Read and check a scenario.

@@ -51,8 +51,8 @@ class Csv(Table):
             what = _uneven(path) or f"cannot be read as .csv: {one_line(error)}"
             raise DataError(f"{self.which(path)}{what}; {ALLOWED}") from None
         last = table.iloc[:, -1]  # what a short row lacks is read as an empty text
-        if last.dtype.kind not in "biuf" and (last.isna() | (last == "")).any() and (what := _uneven(path)):
-            raise DataError(f"{self.which(path)}{what}; {ALLOWED}")
+        if last.dtype.kind not in "biuf" and (last.isna() | (last == "")).any() and (uneven := _uneven(path)):
+            raise DataError(f"{self.which(path)}{uneven}; {ALLOWED}")
         return table
 
 

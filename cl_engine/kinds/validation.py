@@ -90,8 +90,8 @@ def _validated(model: type[BaseModel], options: Mapping[str, Any], folder: Path 
                 values[name] = _nested(nested_in, given, info.default, folder)
             except Problems as nested:
                 for p in nested.problems:  # several may have one place: options that are missing have their part's
-                    where = (name, *p.where)
-                    problems[(*where, p.what)] = Problem(where, p.what, p.at_key)
+                    where, own = (name, *p.where), (name, *p.where, p.what)
+                    problems[own] = Problem(where, p.what, p.at_key)
         located = next((m for m in info.metadata if isinstance(m, Located)), None)
         if located and values.get(name) == "":
             problems[(name,)] = Problem((name,), "got ''; allowed: a path")  # which would be the scenario's folder

@@ -3,7 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cl_engine.config.axes import assignments_of
+from cl_engine.config.scenario import ConfigError
 from cl_engine.kinds.problems import Problems
+from cl_engine.sweeping.cells import sweep_of
 
 
 def test_the_product_runs_through_the_last_axis_fastest_and_seeds_faster_still():
@@ -121,3 +123,9 @@ def test_what_yaml_reads_as_text_and_a_person_means_as_a_number_is_a_number(give
 def test_a_text_that_only_looks_a_little_like_a_number_stays_text():
     texts = ["e-3", "1e", "memo1e3", "128 KiB"]
     assert [cell["a"] for cell in assignments_of({"a": texts})] == texts
+
+
+@pytest.mark.parametrize("key", ["scenario", "overrides", "common", "cls"])
+def test_an_axis_that_is_no_key_is_told_whatever_its_name(key):
+    with pytest.raises(ConfigError, match=rf"{key}: unknown option; allowed: name, data, stream"):
+        sweep_of({"data": "digits", "strategy": "ncm", "sweep": {key: ["a", "b"]}})
