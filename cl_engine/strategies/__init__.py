@@ -20,5 +20,7 @@ KINDS = {
     "memo": "cl_engine.strategies.expansion.memo:MEMO",
     "prd": "cl_engine.strategies.prototypes.prd:PRD",
     "ncm": "cl_engine.strategies.prototypes.ncm:NCM",
+    "acil": "cl_engine.strategies.closed_form.acil:ACIL",
     "g-acil": "cl_engine.strategies.closed_form.gacil:GACIL",
+    "f-oal": "cl_engine.strategies.closed_form.foal:FOAL",
 }
