@@ -1,12 +1,12 @@
-"""The closed-form learners: against scikit-learn, against the published update line, and one backend against the other.
+"""The closed-form learners against scikit-learn, against the published update line, and by their two backends.
 
     OMP_NUM_THREADS=1 python benchmarks/analytic.py [stream|update|queries|million]
 
-CPU seconds of one process and one thread; peers take turns, and the least of several rounds counts.  `stream`: ten
-experiences of 2,000 samples, 100 classes, with a solution after each, against one joint Ridge fit on the same float64
-features.  `update`: the recursion on 64 samples against R - R X'(I + X R X')^-1 X R from left to right.  `queries`:
-how many samples between two queries make both backends cost the same, as a part of the width.  `million`: a run of
-g-acil over 1,000,000 x 512 samples of 1,000 classes, wall time and peak memory.
+CPU seconds of one process and one thread; peers take turns, and the least of several rounds counts.  `stream`:
+ten experiences of 2,000 samples, 100 classes, with a solution after each, against one joint Ridge fit on the
+same features, float64.  `update`: the recursion on 64 samples against R - R X'(I + X R X')^-1 X R from left to
+right.  `queries`: how many samples between two queries make both backends cost the same, as a part of the width.
+`million`: a run of g-acil over 1,000,000 x 512 samples of 1,000 classes, wall time and peak memory.
 """
 
 import resource

@@ -22,5 +22,12 @@ KINDS = {
     "ncm": "cl_engine.strategies.prototypes.ncm:NCM",
     "acil": "cl_engine.strategies.closed_form.acil:ACIL",
     "g-acil": "cl_engine.strategies.closed_form.gacil:GACIL",
+    "gkeal": "cl_engine.strategies.closed_form.gkeal:GKEAL",
+    "ds-al": "cl_engine.strategies.closed_form.dsal:DSAL",
+    "ranpac": "cl_engine.strategies.closed_form.ranpac:RanPAC",
+    "air": "cl_engine.strategies.closed_form.air:AIR",
     "f-oal": "cl_engine.strategies.closed_form.foal:FOAL",
+    "aef-ocl": "cl_engine.strategies.closed_form.aef_ocl:AEFOCL",
+    "slda": "cl_engine.strategies.closed_form.slda:SLDA",
+    "lda": "cl_engine.strategies.closed_form.lda:LDA",
 }

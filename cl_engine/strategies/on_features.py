@@ -36,3 +36,7 @@ class OnFeatures(Strategy):
     def backbone_features(self, x: Tensor) -> Tensor:
         """Return the backbone's features of samples ``[B, ...]``, float64 ``[B, D]``."""
         return features_of(self.backbone, self.inputs, x).double()
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the classifier sees of samples, float64 ``[B, d]``: the backbone's features as they are."""
+        return self.backbone_features(x)

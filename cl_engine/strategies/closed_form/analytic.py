@@ -19,15 +19,10 @@ from cl_engine.strategies.closed_form.buffer import Draw, array_of, drawn
 from cl_engine.strategies.on_features import CHUNK, OnFeatures
 from cl_engine.terms.task import Task
 
-GammaOption = Annotated[float, Field(gt=0, allow_inf_nan=False, description="ridge penalty, absolute")]
-Storage = Annotated[
-    Literal["full", "packed", "float32", "smallest"],
-    Field(
-        description="what G is held as: full, d x d numbers, as papers count it; packed: a triangle, half the "
-        "bytes, nothing lost; float32: the triangle in single precision; smallest: the backbone's features themselves "
-        "while these take fewer bytes, then the triangle"
-    ),
-]
+GammaOption = Annotated[float, Field(gt=0, allow_inf_nan=False, description="ridge penalty, absolute")] Storage =
+Annotated[ Literal["full", "packed", "float32", "smallest"], Field( description="what G is held as: full, d x d
+numbers, as papers count it; packed: a triangle, half the bytes, " "nothing lost; float32: the triangle in single
+precision; smallest: the features of the backbone while they " "take fewer bytes, then the triangle" ), ]
 
 
 class Projected(OnFeatures):
@@ -227,10 +222,19 @@ class Analytic(Projected):
         """
         if self.recursive:
             return self.solution.T
-        found = self.sums.weights(self.gamma)
-        if found.gamma > self.gamma:
+        return self.solved(self.sums)
+
+    def solved(self, sums: Sums) -> Tensor:
+        """Solve for the weights of sums; a raised gamma is noted."""
+        gamma = self.ridge()
+        found = sums.weights(gamma)
+        if found.gamma > gamma:
             self._note_gamma(found.gamma)
         return found.weights
+
+    def ridge(self) -> float:
+        """Return the penalty as it is now."""
+        return self.gamma
 
     def _note_gamma(self, gamma: float) -> None:
         self.note(f"the normal equations are too ill-conditioned; gamma raised to {gamma:g}")

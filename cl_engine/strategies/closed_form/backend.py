@@ -15,15 +15,15 @@ Solver = Annotated[
         "sample; auto: recursive where predictions are asked for so often that it is cheaper"
     ),
 ]
-# Measured on one core (benchmarks/analytic.py): a sample costs the recursion as much more as 1 / 6 of a row of the
-# Cholesky factorisation that it spares each query, from d = 512 on.
-PER_QUERY = 6
+# Measured on one core (`benchmarks/analytic.py queries`): both cost the same at d / 4 to d / 8 samples between two
+# queries where they come 64 at a time, and at d / 13 to d / 35 where 10 at a time, from d = 512 on.
+PER_QUERY = 8
 
 
 def recursive(solver: str, width: int, task: Task) -> bool:
     """Tell whether the recursion is to be used, by hand or by the measured rule.
 
-    Recursive it is where fewer samples than a sixth of the width come between two queries; within an experience
+    Recursive it is where fewer samples than an eighth of the width come between two queries; within an experience
     these are known of an online stream with `evaluate.every`.
     """
     if solver == "auto":
