@@ -19,10 +19,15 @@ from cl_engine.strategies.closed_form.buffer import Draw, array_of, drawn
 from cl_engine.strategies.on_features import CHUNK, OnFeatures
 from cl_engine.terms.task import Task
 
-GammaOption = Annotated[float, Field(gt=0, allow_inf_nan=False, description="ridge penalty, absolute")] Storage =
-Annotated[ Literal["full", "packed", "float32", "smallest"], Field( description="what G is held as: full, d x d
-numbers, as papers count it; packed: a triangle, half the bytes, " "nothing lost; float32: the triangle in single
-precision; smallest: the features of the backbone while they " "take fewer bytes, then the triangle" ), ]
+GammaOption = Annotated[float, Field(gt=0, allow_inf_nan=False, description="ridge penalty, absolute")]
+Storage = Annotated[
+    Literal["full", "packed", "float32", "smallest"],
+    Field(
+        description="what G is held as: full, d x d numbers, as papers count it; packed: a triangle, half the "
+        "bytes and nothing lost; float32: the triangle in single precision; smallest: features of the backbone "
+        "while these take fewer bytes, then the triangle"
+    ),
+]
 
 
 class Projected(OnFeatures):
