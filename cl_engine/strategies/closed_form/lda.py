@@ -39,4 +39,4 @@ class LDA(Pooled):
         covariance = self.sums.scatter() / number
         added = max(self.shrinkage * float(covariance.diagonal().mean()), 1e-12)
         weights, bias = self.discriminants_of(self.sums.means(), (1 - self.shrinkage) * covariance, added)
-        return weights, bias + (self.counts / number).double().clamp(min=1e-300).log()
+        return weights, bias + (self.counts.double() / number).clamp(min=1e-300).log()
