@@ -54,6 +54,10 @@ def pack(full: Tensor) -> Tensor:
     if full.device.type == "cpu":
         convert = _of(full, lapack.dtrttf, lapack.strttf)
         return torch.from_numpy(convert(full.contiguous().numpy().T, uplo="L")[0])
+    return _pack_elsewhere(full)
+
+
+def _pack_elsewhere(full: Tensor) -> Tensor:
     size = len(full)
     packed = full.new_empty(packed_length(size))
     top, low = _blocks(packed, size)
@@ -157,10 +161,7 @@ def factor_and_solve(matrix: Tensor, amount: float, target: Tensor) -> Tensor | 
         W ``[d, K]``, or None where the factorisation fails.
     """
     if matrix.device.type != "cpu":
-        system = whole(matrix)
-        add_to_diagonal(system, amount)
-        factor, failed = torch.linalg.cholesky_ex(system)
-        return None if failed else torch.cholesky_solve(target, factor)
+        return _solve_elsewhere(matrix, amount, target)
     system = pack(matrix) if matrix.ndim == 2 else matrix.clone()
     add_to_diagonal(system, amount)
     with limited():
@@ -169,6 +170,13 @@ def factor_and_solve(matrix: Tensor, amount: float, target: Tensor) -> Tensor | 
             return None
         found, failed = lapack.dpftrs(len(target), factor, target.T.contiguous().numpy().T, uplo="L")
     return None if failed else torch.from_numpy(found.T).T
+
+
+def _solve_elsewhere(matrix: Tensor, amount: float, target: Tensor) -> Tensor | None:
+    system = whole(matrix)
+    add_to_diagonal(system, amount)
+    factor, failed = torch.linalg.cholesky_ex(system)
+    return None if failed else torch.cholesky_solve(target, factor)
 
 
 def _blocks(packed: Tensor, size: int) -> tuple[Tensor, Tensor]:

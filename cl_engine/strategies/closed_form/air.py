@@ -12,8 +12,9 @@ from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.statistics.sufficient.solving import solve
 from cl_engine.statistics.sufficient.symmetric import add_gram, packed_length
-from cl_engine.strategies.closed_form.analytic import GammaOption, Projected
+from cl_engine.strategies.closed_form.analytic import GammaOption
 from cl_engine.strategies.closed_form.buffer import ProjectionOption, WidthOption
+from cl_engine.strategies.closed_form.projected import Projected
 from cl_engine.strategies.on_features import CHUNK
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task

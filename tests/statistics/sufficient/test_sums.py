@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 from cl_engine.errors import InputError
-from cl_engine.statistics.sufficient import Recursion, Sums, solve
+from cl_engine.statistics.sufficient import Recursion, Sums, solve, symmetric
 from cl_engine.statistics.sufficient.symmetric import (
     add_gram,
     add_to_diagonal,
@@ -70,6 +70,20 @@ def test_packing_loses_nothing():
     full = torch.from_numpy(np.random.RandomState(0).normal(size=(9, 9)))
     assert torch.equal(unpack(pack(full)), full.triu())
     assert pack(full).numel() == 9 * 10 // 2
+
+
+@pytest.mark.parametrize("width", [1, 2, 7, 20])
+def test_what_devices_without_blas_do_is_the_same(width):
+    """Their products are in float32, so that the sums are right to seven digits; the rest is exact."""
+    x, _ = made(width=width)
+    for matrix in (torch.zeros(width, width, dtype=x.dtype), torch.zeros(packed_length(width), dtype=x.dtype)):
+        symmetric._add_gram_elsewhere(matrix, x, 1.0)
+        assert relative(whole(matrix), x.numpy().T @ x.numpy()) < 1e-6
+        expected = np.linalg.solve(whole(matrix).numpy() + 0.5 * np.eye(width), x[:width].T.numpy())
+        assert relative(symmetric._solve_elsewhere(matrix, 0.5, x[:width].T), expected) < 1e-9
+        assert relative(product(matrix, x[:width].T), whole(matrix) @ x[:width].T) < 1e-12
+    full = torch.from_numpy(np.random.RandomState(0).normal(size=(width, width)))
+    assert torch.equal(symmetric._pack_elsewhere(full), pack(full))
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -170,6 +184,25 @@ def test_samples_taken_away_leave_what_never_saw_them(packed):
     again = summed(x, y, 64, packed=packed)
     again.remove(summed(x[gone], y[gone], 64, packed=packed))
     assert relative(again.weights(0.1).weights, expected) < 1e-9
+
+
+def test_nobody_can_tell_the_samples_of_an_unlearned_class_from_others_of_it():
+    """A membership attack by the score of the own class: right far more often than not before, as chance after."""
+    random = np.random.RandomState(0)
+    x, y = torch.from_numpy(random.normal(size=(400, 600))), torch.from_numpy(np.arange(400) % 4)
+    members, others = np.arange(400) < 200, np.arange(400) >= 200
+    sums = summed(x[members], y[members], 64, classes=4)
+
+    def attacked():
+        """Return how often a member scores higher than a sample that was never seen, both of class 2."""
+        score = (x @ sums.weights(0.1).weights).numpy()[:, 2]
+        mine, theirs = score[members & (y.numpy() == 2)], score[others & (y.numpy() == 2)]
+        return (mine[:, None] > theirs).mean() + (mine[:, None] == theirs).mean() / 2
+
+    assert attacked() > 0.9
+    gone = torch.from_numpy(members) & (y == 2)
+    sums.subtract(x[gone], y[gone])
+    assert abs(attacked() - 0.5) < 0.13  # two standard errors, 50 against 50
 
 
 def test_what_was_never_added_cannot_be_taken_away():
