@@ -95,7 +95,4 @@ class AIR(Projected):
     def weights(self) -> Tensor:
         """Return W, float64 ``[d, classes]``."""
         weight = self.class_weights()
-        found = solve(weight @ self.grams, self.cross.T * weight, self.gamma)
-        if found.gamma > self.gamma:
-            self.note(f"the normal equations are too ill-conditioned; gamma raised to {found.gamma:g}")
-        return found.weights
+        return self.checked(solve(weight @ self.grams, self.cross.T * weight, self.gamma), self.gamma)

@@ -126,8 +126,6 @@ class Analytic(Projected):
             known = self.counts > 0
             for batch in samples.batches(CHUNK):
                 self.take(self.features(batch.x), batch.y, self.labelled(batch.y, known))
-        if self.recursive and not task.dry and float(self.penalty) > self.gamma:
-            self._note_gamma(float(self.penalty))
         self._solved = None
 
     def take(self, phi: Tensor, y: Tensor, labelled: Tensor | None) -> None:
@@ -135,7 +133,9 @@ class Analytic(Projected):
         if not self.recursive:
             self.sums.add(phi, y, labelled)
             return
+        before = float(self.penalty)
         self.recursion.update(phi, y, labelled)
+        self.note_gamma(float(self.penalty), before)
         self.counts += torch.bincount(y, minlength=len(self.counts))
 
     def labelled(self, y: Tensor, known: Tensor) -> Tensor | None:
@@ -174,15 +174,8 @@ class Analytic(Projected):
 
     def solved(self, sums: Sums) -> Tensor:
         """Solve for the weights of sums; a raised gamma is noted."""
-        gamma = self.ridge()
-        found = sums.weights(gamma)
-        if found.gamma > gamma:
-            self._note_gamma(found.gamma)
-        return found.weights
+        return self.checked(sums.weights(self.ridge()), self.ridge())
 
     def ridge(self) -> float:
         """Return the penalty as it is now."""
         return self.gamma
-
-    def _note_gamma(self, gamma: float) -> None:
-        self.note(f"the normal equations are too ill-conditioned; gamma raised to {gamma:g}")

@@ -149,18 +149,13 @@ class DSAL(Projected):
         return task.keep("residual", make)
 
     def _main_weights(self) -> Tensor:
-        return self._checked(self.main, self.gamma)
-
-    def _checked(self, sums: Sums, gamma: float) -> Tensor:
-        found = sums.weights(gamma)
-        if found.gamma > gamma:
-            self.note(f"the normal equations are too ill-conditioned; gamma raised to {found.gamma:g}")
-        return found.weights
+        return self.checked(self.main.weights(self.gamma), self.gamma)
 
     def predict(self, x: Tensor) -> Tensor:
         """Return the scores of both streams together, ``[B, classes]``."""
         if self._solved is None:
             other = Sums(self.gram_compensation, self.cross_compensation, self.counts)
-            self._solved = self._main_weights(), self._checked(other, self.gamma_compensation)
+            found = other.weights(self.gamma_compensation)
+            self._solved = self._main_weights(), self.checked(found, self.gamma_compensation)
         main, other_features = self.streams(x)
         return main @ self._solved[0] + self.compensation * (other_features @ self._solved[1])

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption
+from cl_engine.statistics.sufficient.solving import Solution
 from cl_engine.strategies.closed_form.buffer import Draw, array_of, drawn
 from cl_engine.strategies.on_features import CHUNK, OnFeatures
 from cl_engine.terms.task import Task
@@ -68,3 +69,14 @@ class Projected(OnFeatures):
         """Charge a batch of raw samples and so many float64 numbers for each of them."""
         rows = samples.rows(slice(CHUNK))
         task.charge("batch", rows.numel() * rows.element_size() + 8 * len(rows) * columns)
+
+    def checked(self, found: Solution, asked: float) -> Tensor:
+        """Return the weights ``[d, C]`` of a solution, with a note where its gamma is not the one asked for."""
+        self.note_gamma(found.gamma, asked)
+        return found.weights
+
+    def note_gamma(self, gamma: float, asked: float) -> None:
+        """Say once where gamma was raised."""
+        text = f"the normal equations are too ill-conditioned; gamma raised to {gamma:g}"
+        if gamma > asked and text not in self.notes:
+            self.note(text)
