@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -22,13 +22,26 @@ CANDIDATES = [10.0**k for k in range(-8, 9)]
 TRAINED = 0.8  # of an experience, in its order of delivery; the rest validates
 
 
+class Divided(NamedTuple):
+    """Sums over the samples of an experience that the weights of the search are fitted to, and over the others."""
+
+    fitted: Sums
+    validated: Sums
+
+    def add(self, phi: Tensor, y: Tensor, start: int, total: int) -> None:
+        """Add samples ``[B, d]`` that follow ``start`` others of an experience of ``total``."""
+        rows = max(0, int(TRAINED * total) - start)
+        self.fitted.add(phi[:rows], y[:rows])
+        self.validated.add(phi[rows:], y[rows:])
+
+
 class RanPAC(Analytic):
     """RanPAC without its first phase (McDonnell et al., NeurIPS 2023): ridge on ``ReLU(f(x) A)``, A of N(0, 1).
 
     ``ridge: search`` is the paper's: the penalty among 10^-8 ... 10^8 that, fitted to the first 80 % of an
     experience, has the least squared error on the rest; held, 8 bytes, until the next one.  It is found from sums
     by one eigendecomposition; penalties below the rounding of the largest eigenvalue, which the released code tries
-    in float32, are left out.  Online each micro-batch is divided so, and the search comes at the experience's end;
+    in float32, are left out.  Online the features of an experience exist until its end, when the search comes;
     until the first one the penalty is 1.  Everything is float64 where the released code is float32.
 
     The paper has 10,000 random features and first adapts its backbone; here the width is smaller by default, and
@@ -61,49 +74,63 @@ class RanPAC(Analytic):
             self.hold("found", penalty, kind="statistics")
 
     def learn(self, task: Task, samples: Samples) -> None:
-        """Add the samples to the sums, and to those of the search."""
+        """Add the samples to the sums, and to what is searched."""
         if not self.searches:
             super().learn(task, samples)
             return
         self.charge_batch(task, samples, self.size)
-        fitted, validated = self._divided(task)
+        if task.online:
+            self._learn_online(task, samples)
+            return
+        divided = self._divided(task)
         if task.dry:
             return
-        cut, start = int(TRAINED * len(samples)), 0
+        start = 0
         for batch in samples.batches(CHUNK):
-            phi, rows = self.features(batch.x), max(0, cut - start)
-            fitted.add(phi[:rows], batch.y[:rows])
-            validated.add(phi[rows:], batch.y[rows:])
-            if task.online:
-                self.sums.add(phi, batch.y)
+            divided.add(self.features(batch.x), batch.y, start, len(samples))
             start += len(batch)
-        if not task.online:  # all there is: what was summed once need not be summed again
-            for part in (fitted, validated):
-                self.sums.merge(part)
+        for part in (divided.fitted, divided.validated):  # what was summed once need not be summed again
+            self.sums.merge(part)
+        self._solved = None
+
+    def _learn_online(self, task: Task, samples: Samples) -> None:
+        delivered: list[Samples] = task.keep("delivered", list)
+        features = torch.zeros(len(samples), self.inputs_width, device=task.device)
+        if not task.dry:
+            features = self.backbone_features(samples.x).float()
+            self.sums.add(self.expand(features.double()), samples.y)
+        delivered.append(Samples(features, samples.y))
+        task.charge("delivered", sum(len(part) for part in delivered) * (4 * self.inputs_width + 8))
         self._solved = None
 
     def end(self, task: Task) -> None:
         """Search for the penalty."""
-        if not self.searches or task.dry:
+        if not self.searches:
             return
-        fitted, validated = self._divided(task)
-        if not (fitted.counts.any() and validated.counts.any()):
+        delivered: list[Samples] = task.keep("delivered", list)  # nothing offline
+        divided = self._divided(task)
+        if task.dry:
             return
-        self.found.fill_(best_penalty(fitted.spectrum(), validated))
-        self._solved = None
+        total, start = sum(len(part) for part in delivered), 0
+        for part in delivered:
+            divided.add(self.expand(part.x.double()), part.y, start, total)
+            start += len(part)
+        if divided.fitted.counts.any() and divided.validated.counts.any():
+            self.found.fill_(best_penalty(divided.fitted.spectrum(), divided.validated))
+            self._solved = None
+
+    def _divided(self, task: Task) -> Divided:
+        """Return the experience's own sums, which are gone after it."""
+
+        def make() -> Divided:
+            fitted, validated = (Sums.empty(self.size, task.seen_classes, device=task.device) for _ in range(2))
+            return Divided(fitted, validated)
+
+        return task.keep("search", make)
 
     def ridge(self) -> float:
         """Return the penalty as it is now."""
         return float(self.found) if self.searches else self.gamma
-
-    def _divided(self, task: Task) -> tuple[Sums, Sums]:
-        """Return the experience's own sums, which are gone after it: over what fits, and over what validates."""
-
-        def make() -> tuple[Sums, Sums]:
-            fitted, validated = (Sums.empty(self.size, task.seen_classes, device=task.device) for _ in range(2))
-            return fitted, validated
-
-        return task.keep("search", make)
 
 
 def best_penalty(path: Spectrum, validated: Sums) -> float:

@@ -208,7 +208,8 @@ def test_drawn_centres_are_samples_of_the_first_delivery_and_convex_mixes_of_the
     assert (many <= X.max(0)).all()
 
 
-def test_ranpacs_search_takes_the_least_error_on_the_last_fifth_of_the_last_experience(given):
+@pytest.mark.parametrize("batch", [None, 1, 7])
+def test_ranpacs_search_takes_the_least_error_on_the_last_fifth_of_the_last_experience(batch, given):
     rows = experiences(X, Y)[-1]
     phi, cut = MAPS["ranpac"](X[rows]), int(0.8 * len(rows))
     candidates = [10.0**k for k in range(-8, 9)]
@@ -216,7 +217,7 @@ def test_ranpacs_search_takes_the_least_error_on_the_last_fifth_of_the_last_expe
         ((ONEHOT[rows][cut:] - phi[cut:] @ ridge(phi[:cut], ONEHOT[rows][:cut], c)) ** 2).mean() for c in candidates
     ]
     best = candidates[int(np.argmin(errors))]
-    strategy = learned("ranpac", given("ranpac", "search"))
+    strategy = learned("ranpac", given("ranpac", "search"), batch=batch)
     assert float(strategy.found) == best
     assert relative(strategy.weights(), ridge(MAPS["ranpac"](X), ONEHOT, best)) < 1e-9
     assert "found" not in learned("ranpac", given("ranpac", 0.1)).state_dict()
