@@ -204,6 +204,7 @@ class Scenario:
             normalisation=self._any_normalisation() if dry else self.normalisation,
             dry=dry,
             extractor=self.extractor,
+            evaluate_every=self.evaluate.samples,
         )
         if terms.budget is None or self.memory.exemplars == "fill":
             return terms

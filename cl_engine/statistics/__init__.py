@@ -3,6 +3,8 @@
 The seed is the unit of replication, never the experience, the class or the budget.  Values arrive by name,
 ``{strategy: {seed: value}}``, so that no axis can be mistaken; a missing value is absent and lowers n.  Results are
 plain data without formatting.
+
+Sums over samples, from which classifiers are solved, are another matter: :mod:`cl_engine.statistics.sufficient`.
 """
 
 from __future__ import annotations

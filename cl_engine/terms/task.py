@@ -55,6 +55,7 @@ class Task:
         dry: only the sizes of what is held matter, so ``learn`` may skip what does not change them.
         progress: call it with a short text while learning takes long.
         normalisation: mean and deviation per channel that image values are standardised by, or None for [-1, 1].
+        evaluate_every: predictions are asked for every so many samples; None: only after experiences.
     """
 
     def __init__(
@@ -73,13 +74,14 @@ class Task:
         dry: bool = False,
         progress: Callable[[str], None] = silent,
         normalisation: Normalisation | None = None,
+        evaluate_every: int | None = None,
         charges: Charges | None = None,
         once: Once | None = None,
     ) -> None:
         self.index, self.shape, self.training = index, shape, copy.copy(training or Training())
         self.device = device or torch.device("cpu")
         self.online, self.boundaries, self.dry = online, boundaries, dry
-        self.progress, self.normalisation = progress, normalisation
+        self.progress, self.normalisation, self.evaluate_every = progress, normalisation, evaluate_every
         self._seen, self._old = exposure.seen_classes, exposure.seen_classes - len(exposure.new_classes)
         self._visible = (exposure.classes, exposure.new_classes) if boundaries else None
         self._seed, self._budget, self._model_dtype = seed, copy.copy(budget), model_dtype

@@ -36,6 +36,7 @@ class Terms:
         dry: nothing is trained, only the sizes of what is held matter.
         normalisation: mean and deviation per channel of images, or None.
         extractor: what features of samples are made with; in the ledger at every boundary.
+        evaluate_every: accuracy is measured every so many delivered samples; None: only after experiences.
     """
 
     exposures: tuple[Exposure, ...]
@@ -50,6 +51,7 @@ class Terms:
     dry: bool = False
     normalisation: Normalisation | None = None
     extractor: tuple[Entry, ...] = ()
+    evaluate_every: int | None = None
 
     def task(
         self,
@@ -73,6 +75,7 @@ class Terms:
             dry=self.dry,
             progress=progress or silent,
             normalisation=self.normalisation,
+            evaluate_every=self.evaluate_every,
             charges=charges,
             once=once,
         )

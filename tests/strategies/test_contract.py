@@ -7,13 +7,23 @@ from cl_engine import Strategy
 from cl_engine.kinds.registry import kinds, load
 from cl_engine.testing import BrokenContract, check_strategy
 from tests import hiding
+from tests.strategies.small import small
 
 VARIANTS = [
-    *((kind, {}) for kind in kinds("strategies")),
+    *((kind, small(kind)) for kind in kinds("strategies")),
     ("finetune", {"backbone": "convnet2"}),
     ("ncm", {"backbone": "convnet2"}),
     ("g-acil", {"width": 0}),
-    ("g-acil", {"backbone": "mlp"}),
+    ("g-acil", {"backbone": "mlp", "width": 48}),
+    ("g-acil", {"ablate": "eclg", "width": 48}),
+    ("acil", {"solver": "recursive", "width": 48}),
+    ("acil", {"storage": "packed", "width": 47}),
+    ("acil", {"storage": "float32", "width": 48}),
+    ("acil", {"storage": "smallest", "width": 24}),
+    ("ranpac", {"ridge": 1.0, "width": 48}),
+    ("ds-al", {"residual": "batch", "width": 48}),
+    ("air", {"counts": "released", "width": 48}),
+    ("slda", {"variant": "released"}),
     ("replay", {"selection": "herding", "total": 12}),
     ("replay", {"selection": "reservoir", "total": 12}),
     ("replay", {"per_class": 3}),

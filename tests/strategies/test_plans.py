@@ -6,6 +6,7 @@ import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.kinds.registry import kinds
 from cl_engine.running.planner import plan_memory
+from tests.strategies.small import small
 
 STREAMS = {
     "offline": {"kind": "class-incremental", "step": 5},
@@ -20,7 +21,7 @@ def test_what_is_held_is_what_was_planned(kind, stream):
     scenario = {
         "data": "digits",
         "stream": STREAMS[stream],
-        "strategy": kind,
+        "strategy": {"kind": kind, **small(kind)},
         "training": {"epochs": 1, "updates_per_sample": 0.1},
     }
     plan, record = plan_memory(Scenario.load(scenario)), cl_engine.run(scenario)

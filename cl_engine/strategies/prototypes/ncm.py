@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from cl_engine.data.samples import Samples
-from cl_engine.models.backbone import BackboneOption, build_backbone
-from cl_engine.models.extraction import features_of
-from cl_engine.strategies.strategy import BudgetDecides, Strategy
+from cl_engine.models.backbone import BackboneOption
+from cl_engine.strategies.on_features import CHUNK, OnFeatures
+from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 
 
-class NCM(Strategy):
+class NCM(OnFeatures):
     """Nearest class mean of frozen features; holds one sum and one count per class, no sample.
 
     The classifier of iCaRL (Rebuffi et al., CVPR 2017) over all samples instead of exemplars, features not
@@ -26,17 +26,14 @@ class NCM(Strategy):
     counts: Tensor
 
     def __init__(self, *, backbone: BackboneOption = "identity") -> None:
-        super().__init__()
-        self.backbone_option = backbone
+        super().__init__(backbone)
 
     def begin(self, task: Task) -> None:
         """Build the frozen backbone; add a row per new class."""
+        super().begin(task)
         if task.index == 0:
-            backbone = build_backbone(self.backbone_option, task.shape, task.generator("backbone"))
-            self.backbone = backbone.requires_grad_(False).eval().to(task.device)
-            self.inputs = backbone.inputs(None).to(task.device)
-            width = backbone.features
-            self.hold("sums", torch.zeros(0, width, dtype=torch.float64, device=task.device), kind="prototypes")
+            empty = torch.zeros(0, self.inputs_width, dtype=torch.float64, device=task.device)
+            self.hold("sums", empty, kind="prototypes")
             self.hold("counts", torch.zeros(0, dtype=torch.int64, device=task.device), kind="statistics")
         new = task.seen_classes - len(self.counts)
         self.sums = torch.cat([self.sums, self.sums.new_zeros(new, self.sums.shape[1])])
@@ -46,15 +43,9 @@ class NCM(Strategy):
         """Add the samples' features to the sums of their classes."""
         if task.dry:
             return  # the sums have their size already
-        for batch in samples.batches(4096):
+        for batch in samples.batches(CHUNK):
             self.sums.index_add_(0, batch.y, self.features(batch.x))
         self.counts += torch.bincount(samples.y, minlength=len(self.counts))
-
-    @torch.no_grad()
-    def features(self, x: Tensor) -> Tensor:
-        """Return frozen features, float64 ``[B, D]``."""
-        features = features_of(self.backbone, self.inputs, x).double()
-        return features
 
     def predict(self, x: Tensor) -> Tensor:
         """Return minus the distance to each class mean, ``[B, classes]``."""
