@@ -100,6 +100,9 @@ class SimplexHead(nn.Module):
     wide, with a learned J without bias; otherwise ``z = f`` and nothing is learned here.  z is not normalised and
     there is no scale.  The vertices follow from their number: the ledger lists them with 0 bytes.
 
+    With ``from_end`` class c has vertex ``reserved - 1 - c`` instead, as IAM-CL2R's clients have: whoever trains on
+    other classes takes vertices from the other end, and the two never meet while all of them fit.
+
     Their softmax is over all reserved classes: :meth:`reserved_scores` is what to minimise a cross-entropy of.
 
     Raises:
@@ -110,10 +113,11 @@ class SimplexHead(nn.Module):
     _held_kinds: ClassVar[dict[str, str]] = {"vertices": "regenerable"}  # as the ledger reads it off any module
     vertices: Tensor
 
-    def __init__(self, features: int, reserved: int) -> None:
+    def __init__(self, features: int, reserved: int, from_end: bool = False) -> None:
         super().__init__()
         self.classes = 0
-        self.register_buffer("vertices", simplex(reserved), persistent=False)
+        vertices = simplex(reserved)
+        self.register_buffer("vertices", vertices.flip(0) if from_end else vertices, persistent=False)
         same = features == reserved - 1
         self.weight = None if same else nn.Parameter(torch.zeros(reserved - 1, features))
 
