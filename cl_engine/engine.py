@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -106,9 +107,11 @@ def _run(
     terms, shared = scenario.terms(), Sharing(scenario, sharing)
     rebuilder, stream = scenario.rebuilder(shared.terms(terms)), Stream(scenario, terms)
     held = None if state is None else HeldState.read(state, rebuilder.signature(len(lines)))
-    audit: Audit = RebuildAudit(rebuilder, shared.train)
+    audit: Audit = RebuildAudit(rebuilder, shared.train, scenario.analyses)
     if scenario.memory.audit == "process":
-        audit = ProcessAudit(rebuilder, None if store is None else store.work)
+        audit = ProcessAudit(rebuilder, None if store is None else store.work, scenario.analyses)
+    for line, diagnostic in itertools.product(lines, stream.diagnostics):
+        diagnostic.recall(line)
     progress = reporter.progress if reporter else None
     told = {note for line in lines for note in line["notes"]}  # remarks are made once in a run
     try:
@@ -133,11 +136,13 @@ def _run(
             if store is not None:
                 store.commit(index, held.data, line)
             lines.append(line)
+            for diagnostic in stream.diagnostics:
+                diagnostic.recall(line)
             if reporter:
                 reporter.finished(line)
     finally:
         audit.close()
-    return result_of(scenario, terms, lines, stream.evaluators)
+    return result_of(scenario, terms, lines, [*stream.evaluators, *stream.diagnostics])
 
 
 def modules_beside(scenario: Scenario) -> dict[str, bytes]:

@@ -78,6 +78,7 @@ class Check:
             "memory": self._memory(),
             "training": self._training(labels),
             "evaluate": Evaluate(**self.keys["evaluate"]),
+            "analyses": tuple(self.keys["analyses"]),
             "seed": self.keys["seed"],
             "device": self.keys["device"],
             "derived": derived,

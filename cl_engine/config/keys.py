@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from cl_engine.evaluation.analyses import Analysis
+from cl_engine.evaluation.probes import Probe
 from cl_engine.kinds.problems import Problems
 from cl_engine.kinds.registry import PACKAGES, load, shared, spelled
 from cl_engine.kinds.schema import package_schema, part_of, schema
@@ -26,6 +28,12 @@ def _checked_every(value: str) -> str:
     if value != "experience" and not re.fullmatch(r"[1-9][0-9]{0,14} samples", value):
         raise ValueError(f"got {value!r}; allowed: experience, or a number of samples such as '1000 samples'")
     return value
+
+
+def _each_once(names: list[str]) -> list[str]:
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"names {', '.join(twice)} more than once; allowed: each once")
+    return names
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,17 @@ class Evaluate:
             "(Si-Blurry and G-ACIL as released)"
         ),
     ] = "exact"
+    probes: Annotated[
+        list[Probe] | None,
+        AfterValidator(lambda names: names and _each_once(names)),
+        Field(
+            description="what is asked of the representation after each experience: accuracy of a linear classifier "
+            "on it, its CKA with what it was, its drift"
+        ),
+    ] = None
+    probe_samples: Annotated[
+        int, Field(ge=1, le=10**6, description="samples of each class that a probe looks at, of each part of the data")
+    ] = 32
 
     @property
     def samples(self) -> int | None:
@@ -62,6 +81,11 @@ def keys(
     memory: Annotated[Any, Section(MemoryOptions), Field(description="what may be held")] = {},  # noqa: B006
     training: Annotated[Any, Section(Training), Field(description="the training loop")] = {},  # noqa: B006
     evaluate: Annotated[Any, Section(Evaluate), Field(description="when accuracy is measured")] = {},  # noqa: B006
+    analyses: Annotated[
+        list[Analysis],
+        AfterValidator(_each_once),
+        Field(description="what is observed of the parts of the network, by block or between branches"),
+    ] = [],  # noqa: B006
     seed: Annotated[int, Field(ge=0, lt=2**63, description="root of every random draw")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda"], Field(description="auto: a GPU if there is one")] = "auto",
     sweep: Annotated[

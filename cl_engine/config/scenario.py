@@ -20,9 +20,11 @@ from cl_engine.config.document import Document, SourceError, read
 from cl_engine.config.identity import code_identity, data_identity, user_modules
 from cl_engine.config.keys import Evaluate
 from cl_engine.config.least import shortage
+from cl_engine.config.observable import check_observable
 from cl_engine.data.normalisation import Normalisation, normalisation
 from cl_engine.data.samples import DataSource, Labels
 from cl_engine.errors import InputError
+from cl_engine.evaluation.analyses import Analysis
 from cl_engine.kinds.problems import Problem, Problems, shown
 from cl_engine.memory.alignment.reference import reference_bytes
 from cl_engine.memory.budget import SAMPLE_KINDS, Budget, MemoryOptions
@@ -55,6 +57,7 @@ class Scenario:
     memory: MemoryOptions
     training: Training
     evaluate: Evaluate
+    analyses: tuple[Analysis, ...]
     seed: int
     device: Literal["auto", "cpu", "cuda"]
     derived: frozenset[str] = field(repr=False)
@@ -135,7 +138,13 @@ class Scenario:
 
         Seeds that follow from the root seed are left out.
         """
-        sections = {key: dataclasses.asdict(getattr(self, key)) for key in ("memory", "training", "evaluate")}
+        sections: dict[str, Any] = {
+            key: dataclasses.asdict(getattr(self, key)) for key in ("memory", "training", "evaluate")
+        }
+        if not self.evaluate.probes:  # what looks at nothing names no run
+            sections["evaluate"] = _without_probes(sections["evaluate"])
+        if self.analyses:
+            sections["analyses"] = list(self.analyses)
         parts = {"data": self.data, "stream": _without(self.stream, self.derived), "strategy": self.strategy}
         return {"name": self.name, **parts, **sections, "seed": self.seed, "device": self.device}
 
@@ -221,6 +230,9 @@ class Scenario:
         with blaming(("strategy",)):
             rebuilder = self.rebuilder(self.terms(dry=True))
             signature = rebuilder.signature(1)
+        if self.analyses or self.evaluate.probes:
+            looked_at = (self.analyses, self.evaluate.probes or ())
+            check_observable(rebuilder.begun(1), str(self.strategy["kind"]), *looked_at)
         self._check_fixed({*SAMPLE_KINDS, *(declared.kind for declared in signature.declared.values())})
 
     def _check_fixed(self, kinds: set[str]) -> None:
@@ -260,6 +272,10 @@ class Scenario:
 
 def _located(document: Document, error: Problems) -> ConfigError:
     return ConfigError("\n".join(document.locate(problem) for problem in error.problems))
+
+
+def _without_probes(evaluate: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in evaluate.items() if not key.startswith("probe")}
 
 
 def _path(scenario: str | Path) -> Path:

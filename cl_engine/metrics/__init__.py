@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cl_engine.metrics.inequalities import satisfaction
     from cl_engine.metrics.nearest import search
     from cl_engine.metrics.retrieval import mean_average_precision, recall_at_k
+    from cl_engine.metrics.similarity import linear_cka, unbiased_cka, unbiased_hsic
     from cl_engine.metrics.verification import verification_accuracy, verification_pairs
 
 _HOMES = {
@@ -42,9 +43,12 @@ _HOMES = {
     "compatibility_matrix": "cross_tests",
     "cross_test": "cross_tests",
     "satisfaction": "inequalities",
+    "linear_cka": "similarity",
     "mean_average_precision": "retrieval",
     "recall_at_k": "retrieval",
     "search": "nearest",
+    "unbiased_cka": "similarity",
+    "unbiased_hsic": "similarity",
     "verification_accuracy": "verification",
     "verification_pairs": "verification",
 }
@@ -69,10 +73,13 @@ __all__ = [
     "forward_compatibility",
     "last_accuracy",
     "learning_accuracy",
+    "linear_cka",
     "mean_average_precision",
     "recall_at_k",
     "satisfaction",
     "search",
+    "unbiased_cka",
+    "unbiased_hsic",
     "verification_accuracy",
     "verification_pairs",
 ]

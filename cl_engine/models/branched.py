@@ -22,6 +22,10 @@ class Branches(nn.ModuleList):
         return torch.cat([block(x) for block in self], dim=1)
 
 
+class Stages(nn.Sequential):
+    """Several stages of a backbone that are repeated as one block."""
+
+
 class Branched(Network):
     """The network of MEMO (Zhou et al., ICLR 2023, section 4.2): ``f(x) = [s_1(g(x)), ..., s_t(g(x))]``.
 
@@ -60,7 +64,7 @@ class Branched(Network):
         cut = last if cut is None else cut
         if cut > last:
             raise OptionError("cut", f"{cut}, but the backbone has {len(stages)} stages; allowed: 0 to {last}")
-        block = stages[-1] if cut == last else nn.Sequential(*stages[cut:])
+        block = stages[-1] if cut == last else Stages(*stages[cut:])
         self.backbone.stages = nn.Sequential(*stages[:cut], Branches([block]))
 
     @property

@@ -138,7 +138,8 @@ def finished_runs(folder: Path, like: Mapping[str, Any]) -> list[dict[str, Any]]
 def _protocol(result: Mapping[str, Any]) -> list[Any]:
     """Return what two runs must share for their accuracies to be compared."""
     config, stream = result["config"], result["stream"]
-    return [stream["fingerprint"], stream["kind"], config["data"], config["evaluate"], result["identity"]["data"]]
+    when = {key: value for key, value in config["evaluate"].items() if not key.startswith("probe")}
+    return [stream["fingerprint"], stream["kind"], config["data"], when, result["identity"]["data"]]
 
 
 def _differs(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Set
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from cl_engine.data.samples import Inputs, Samples
+from cl_engine.evaluation.evaluator import Predictor
+from cl_engine.evaluation.observing import observe
 from cl_engine.evaluation.prediction import predicted
 from cl_engine.memory.state import HeldState
 from cl_engine.running.learning import Learned, learn
@@ -41,22 +43,11 @@ class Audit(Protocol):
         """End what was started for the run."""
 
 
-class Predictor(Protocol):
-    """Maps test samples ``[N, ...]`` to scores, batch by batch."""
-
-    @property
-    def notes(self) -> list[str]:
-        """Remarks of the strategy so far."""
-
-    def __call__(self, x: Inputs) -> Iterator[Tensor]:
-        """Yield scores ``[B, classes seen]``."""
-
-
 class RebuildAudit:
-    """Learns and predicts in this process, each with an object of its own; ``once`` as of ``learn``."""
+    """Learns and predicts in this process, each with an object of its own; ``once``, ``analyses`` as of ``learn``."""
 
-    def __init__(self, rebuilder: Rebuilder, once: Once | None = None) -> None:
-        self.rebuilder, self.once = rebuilder, once
+    def __init__(self, rebuilder: Rebuilder, once: Once | None = None, analyses: Collection[str] = ()) -> None:
+        self.rebuilder, self.once, self.analyses = rebuilder, once, analyses
         self.lost: set[str] = set()
 
     def learn(
@@ -70,7 +61,8 @@ class RebuildAudit:
     ) -> Learned:
         """Learn experience ``index``; see :func:`cl_engine.running.learning.learn`."""
         with explained(self.lost):
-            return learn(self.rebuilder, index, held, samples, delivery, snapshot, progress, self.lost, self.once)
+            told = (snapshot, progress, self.lost, self.once, self.analyses)
+            return learn(self.rebuilder, index, held, samples, delivery, *told)
 
     def predictor(self, index: int, held: HeldState) -> RebuiltPredictor:
         """Return a strategy rebuilt as it stands after experience ``index``."""
@@ -86,6 +78,7 @@ class RebuiltPredictor:
 
     def __init__(self, rebuilder: Rebuilder, index: int, held: HeldState, lost: Set[str]) -> None:
         self.strategy, self.index, self.lost = rebuilder.rebuilt(index + 1, held), index, lost
+        self.held = held
         self.columns = rebuilder.terms.exposures[index].seen_classes
         self.device = torch.device(rebuilder.terms.device)
 
@@ -93,6 +86,11 @@ class RebuiltPredictor:
         """Yield scores ``[B, classes seen]``."""
         with explained(self.lost):
             yield from predicted(self.strategy, x, self.columns, self.device, self.index)
+
+    def observe(self, what: str, x: Inputs) -> dict[str, Tensor]:
+        """Return what :func:`cl_engine.evaluation.observing.observe` finds."""
+        with explained(self.lost):
+            return observe(self.strategy, what, x, self.device)
 
     @property
     def notes(self) -> list[str]:

@@ -12,7 +12,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -50,13 +50,16 @@ class ProcessAudit:
     Args:
         rebuilder: knows the strategy and what it declares without having seen a sample.
         folder: where jobs are exchanged; removed in the end.
+        analyses: names of what to observe while an experience is learned.
 
     Raises:
         ProcessError: a child could not import the strategy.
     """
 
-    def __init__(self, rebuilder: Rebuilder, folder: Path | None = None) -> None:
-        self.rebuilder = rebuilder
+    def __init__(
+        self, rebuilder: Rebuilder, folder: Path | None = None, analyses: Collection[str] = ()
+    ) -> None:
+        self.rebuilder, self.analyses = rebuilder, analyses
         self.lost: set[str] = set()
         self.kind = spelled("strategies", rebuilder.strategy_class)
         if "<locals>" in self.kind or self.kind.startswith("__main__:"):
@@ -84,7 +87,7 @@ class ProcessAudit:
         Raises:
             ProcessError: the process ended without a result.
         """
-        delivered = {"stops": delivery.stops, "evaluate": sorted(delivery.evaluate)}
+        delivered = {"stops": delivery.stops, "evaluate": sorted(delivery.evaluate), "analyses": [*self.analyses]}
         given = {"x": samples.x, "y": samples.y}
         with self._job({"do": "learn", "index": index, **delivered}, held, given) as (work, outcome):
             self.lost.update(map(str, outcome["lost"]))
@@ -95,9 +98,9 @@ class ProcessAudit:
         charges = Charges()
         for name, amount in outcome["transient"].items():
             charges.add(name, amount)
-        return Learned(
-            learned, charges.largest(), *([str(said) for said in outcome[key]] for key in ("notes", "remarks"))
-        )
+        notes, remarks = ([str(said) for said in outcome[key]] for key in ("notes", "remarks"))
+        observed, observing = outcome["observed"], float(outcome["observing"])
+        return Learned(learned, charges.largest(), notes, remarks, observed, observing)
 
     def predictor(self, index: int, held: HeldState) -> ProcessPredictor:
         """Return what predicts in a process of its own."""
@@ -127,12 +130,19 @@ class ProcessPredictor:
     def __call__(self, x: Inputs) -> Iterator[Tensor]:
         """Yield scores ``[B, classes seen]``."""
         columns = self.audit.rebuilder.terms.exposures[self.index].seen_classes
-        with self.audit._job(
-            {"do": "predict", "index": self.index}, self.held, {"x": torch.cat([*x.split(BATCH)])}
-        ) as (work, outcome):
+        with self._job("predict", x) as (work, outcome):
             scores = load_file(work / MADE).get("scores")
         self._notes.update(dict.fromkeys(map(str, outcome["notes"])))
         yield from torch.split(checked(self.audit.kind, scores, len(x), columns, self.index), BATCH)
+
+    def observe(self, what: str, x: Inputs) -> dict[str, Tensor]:
+        """Return what :func:`cl_engine.evaluation.observing.observe` finds."""
+        with self._job("observe", x, what=what) as (work, _):
+            return load_file(work / MADE)
+
+    def _job(self, do: str, x: Inputs, **more: str) -> _Job:
+        job = {"do": do, "index": self.index, **more}
+        return self.audit._job(job, self.held, {"x": torch.cat([*x.split(BATCH)])})
 
 
 class _Job:
@@ -169,7 +179,7 @@ class _Job:
         try:
             text = (self.work / OUTCOME).read_bytes()
             outcome: dict[str, Any] = json.loads(text) if len(text) <= LARGEST_OUTCOME else {}
-            needed = {"notes", "transient", *(("remarks", "lost") if self.job["do"] == "learn" else ())}
+            needed = {"notes", "transient", *(("remarks", "lost", "observed", "observing") if self.job["do"] == "learn" else ())}
             if not {"error", "failed"} & set(outcome) and not needed <= set(outcome):
                 raise ValueError("incomplete")
         except (OSError, ValueError, TypeError, RecursionError):

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from cl_engine.data.samples import Samples
 from cl_engine.errors import EngineError
+from cl_engine.evaluation.observing import observe
 from cl_engine.evaluation.prediction import predicted
 from cl_engine.kinds.problems import one_line
 from cl_engine.kinds.registry import load
@@ -33,7 +34,7 @@ def do_job(work: Path) -> None:
     job = json.loads((work / JOB).read_text())
     torch.set_num_threads(job["threads"])
     try:
-        outcome = {"learn": _learn, "predict": _predict}[job["do"]](work, job)
+        outcome = {"learn": _learn, "predict": _predict, "observe": _observe}[job["do"]](work, job)
     except EngineError as error:
         outcome = {"error": type(error).__name__, "message": str(error)}
     except Exception as error:  # of the strategy's own
@@ -60,11 +61,13 @@ def _learn(work: Path, job: dict[str, Any]) -> dict[str, Any]:
         delivery,
         functools.partial(_write, work),
         lost=lost,
+        analyses=job["analyses"],
     )
     with writing(work):
         (work / MADE).write_bytes(learned.held.data)
     told = {"notes": learned.notes, "remarks": learned.remarks, "lost": sorted(lost)}
-    return {"transient": learned.transient, **told}
+    seen = {"observed": learned.observed, "observing": learned.observing}
+    return {"transient": learned.transient, **told, **seen}
 
 
 def _predict(work: Path, job: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +79,15 @@ def _predict(work: Path, job: dict[str, Any]) -> dict[str, Any]:
     with writing(work):
         save_file({"scores": scores.contiguous()}, work / MADE)
     return {"transient": {}, "notes": [str(note) for note in strategy.notes]}
+
+
+def _observe(work: Path, job: dict[str, Any]) -> dict[str, Any]:
+    rebuilder, index = _rebuilder(job), job["index"]
+    strategy = rebuilder.rebuilt(index + 1, _held(work, rebuilder, index + 1))
+    found = observe(strategy, job["what"], load_file(work / GIVEN)["x"], torch.device(rebuilder.terms.device))
+    with writing(work):
+        save_file({name: tensor.contiguous() for name, tensor in found.items()}, work / MADE)
+    return {"transient": {}, "notes": []}
 
 
 def _rebuilder(job: dict[str, Any]) -> Rebuilder:

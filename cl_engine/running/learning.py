@@ -6,12 +6,13 @@ and from the bytes that were held; what it holds afterwards is all that goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
 
 import torch
 
 from cl_engine.data.samples import Samples
+from cl_engine.evaluation.observer import GRADIENTS, Observer
 from cl_engine.memory.ledger import held_bytes
 from cl_engine.memory.state import HeldState, hold
 from cl_engine.randomness import isolated
@@ -32,12 +33,16 @@ class Learned(NamedTuple):
         transient: bytes by name that existed only while it was learned.
         notes: remarks of the strategy.
         remarks: what its author should know of what it holds and loses; said once in a run.
+        observed: what the analyses of training found, by name; plain data.
+        observing: seconds that they took.
     """
 
     held: HeldState
     transient: dict[str, int]
     notes: list[str]
     remarks: list[str]
+    observed: dict[str, Any]
+    observing: float = 0.0
 
 
 def learn(
@@ -50,6 +55,7 @@ def learn(
     progress: Callable[[str], None] | None = None,
     lost: set[str] | None = None,
     once: Once | None = None,
+    analyses: Collection[str] = (),
 ) -> Learned:
     """Learn experience ``index`` from its samples, starting from what was held before.
 
@@ -64,12 +70,15 @@ def learn(
         progress: shown while learning takes long.
         lost: gains the names of attributes that were set and not held, before anything is rebuilt.
         once: what :meth:`Task.once` asks, instead of training each time.
+        analyses: names of what to observe of the blocks of its network; see :class:`Observer`.
     """
     terms, charges = rebuilder.terms, Charges()
     strategy = rebuilder.rebuilt(index, held)
     task = terms.task(index, charges, progress, once)
     begin(strategy, task, terms.seed)
     strategy.eval()  # what begin() has just built too; fit() sets the mode of what it trains
+    observer = Observer(analyses, strategy) if analyses else None
+    task.observe = observer.step if observer and GRADIENTS in analyses else None
     signature = rebuilder.signature(index + 1)
     samples, start = samples.to(torch.device(terms.device)), 0
     attributes, lost = Attributes(strategy), set() if lost is None else lost
@@ -92,6 +101,7 @@ def learn(
         snapshot(len(samples), learned)
     if task.steppers and not terms.dry and not any(stepper.batches for stepper in task.steppers.values()):
         strategy.note("took no step: training.updates_per_sample is too small for the samples of this experience")
+    observed = observer.found(strategy) if observer else {}
     empty = [HOLDS_NOTHING] if len(samples) and not held_bytes(learned.entries) else []
     notes, remarks = [str(note) for note in strategy.notes], empty + attributes.remarks()
-    return Learned(learned, charges.largest(), notes, remarks)
+    return Learned(learned, charges.largest(), notes, remarks, observed, observer.seconds if observer else 0.0)

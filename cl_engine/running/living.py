@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
+from cl_engine.evaluation.evaluator import Predictor
 from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Audit
 from cl_engine.running.stream import Curve, Stream
@@ -17,7 +19,7 @@ class Lived(NamedTuple):
     Attributes:
         held: what goes on.
         facts: for the record, plain data: ``measured``, ``curve``, ``transient``, ``remarks``, ``notes``,
-            ``seconds``.
+            ``seconds``; those of analyses and probes are beside those of learning and predicting.
     """
 
     held: HeldState
@@ -35,19 +37,33 @@ def live(
     begun = time.perf_counter()
     curve = Curve(stream, index, audit.predictor)
     learned = audit.learn(index, held, stream.samples(index), stream.deliveries[index], curve, progress)
-    learning = time.perf_counter() - begun - curve.seconds
+    learning = time.perf_counter() - begun - curve.seconds - learned.observing
     stream.terms.enforce(learned.held.entries, learned.transient, index)
     predictor = audit.predictor(index, learned.held)
     measured: dict[str, Any] = {}
     for evaluator in stream.evaluators:
         measured |= evaluator.facts(predictor, index, stream.terms.exposures[index].seen_classes)
-    total = time.perf_counter() - begun
+    total = time.perf_counter() - begun - learned.observing
+    notes = [*learned.notes, *dict.fromkeys(predictor.notes)]
+    seconds = {"learn": learning, "predict": total - learning, "total": total}
+    if stream.diagnostics:
+        measured["observed"] = learned.observed
+        for diagnostic in stream.diagnostics:
+            seen = stream.terms.exposures[index].seen_classes
+            measured |= diagnostic.facts(predictor, partial(_before, audit, index, held), index, seen)
+        seconds["analyses"] = time.perf_counter() - begun - total
     facts = {
         "measured": measured,
         "curve": curve.points,
         "transient": learned.transient,
         "remarks": learned.remarks,
-        "notes": [*learned.notes, *dict.fromkeys(predictor.notes)],
-        "seconds": {"learn": learning, "predict": total - learning, "total": total},
+        "notes": notes,
+        "seconds": seconds,
     }
     return Lived(learned.held, facts)
+
+
+def _before(audit: Audit, index: int, held: HeldState | None) -> Predictor:
+    """Return what predicts as it stood before an experience."""
+    assert held is not None, "nothing was held before the first experience"
+    return audit.predictor(index - 1, held)

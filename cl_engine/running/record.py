@@ -14,7 +14,7 @@ import torch
 
 import cl_engine
 from cl_engine.config.scenario import Scenario
-from cl_engine.evaluation.evaluator import Evaluator
+from cl_engine.evaluation.evaluator import Diagnostic, Evaluator
 from cl_engine.memory.ledger import Entry, Policy, counted_bytes, held_bytes, policy_name
 from cl_engine.metrics import average_accuracy
 from cl_engine.reports.result import AccuracyRecord, MemoryRecord, read_result
@@ -124,7 +124,7 @@ def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int], policy:
 
 
 def result_of(
-    scenario: Scenario, terms: Terms, lines: Sequence[dict[str, Any]], evaluators: Sequence[Evaluator]
+    scenario: Scenario, terms: Terms, lines: Sequence[dict[str, Any]], evaluators: Sequence[Evaluator | Diagnostic]
 ) -> dict[str, Any]:
     """Build the result from the records of all experiences."""
     held = [line["held_bytes"] for line in lines]
@@ -174,7 +174,7 @@ def result_of(
             "threads": torch.get_num_threads(),
             "device": str(terms.device),
         },
-        "seconds": {key: sum(line["seconds"][key] for line in lines) for key in ("learn", "predict", "total")},
+        "seconds": {key: sum(line["seconds"][key] for line in lines) for key in lines[-1]["seconds"]},
     }
 
 

@@ -79,7 +79,8 @@ class Sharing:
 
     def train(self, task: Task, module: nn.Module, train: Callable[[], None]) -> None:
         """Train in the first experience, or do to ``module`` and ``task`` what an equal run's training did."""
-        if self._folder is None or self._whole or task.index or task.online or task.device.type != "cpu":
+        unshared = self._whole or task.index or task.online or task.device.type != "cpu" or task.observe
+        if self._folder is None or unshared:
             train()
             return
         before = hashlib.sha256(save(_tensors(module))).hexdigest()[:16]

@@ -12,10 +12,12 @@ import torch
 from cl_engine.config.scenario import Scenario
 from cl_engine.data.samples import Samples
 from cl_engine.evaluation.accuracy import Accuracy
-from cl_engine.evaluation.evaluator import Evaluator
+from cl_engine.evaluation.analyses import Analyses
+from cl_engine.evaluation.evaluator import Diagnostic, Evaluator, Predictor
+from cl_engine.evaluation.probe_data import ProbeData
+from cl_engine.evaluation.probes import Probes
 from cl_engine.memory.state import HeldState
 from cl_engine.randomness import numpy_generator
-from cl_engine.running.audit import Predictor
 from cl_engine.scenarios.delivery import deliveries
 from cl_engine.scenarios.plan import class_ids, exposure_order
 from cl_engine.scenarios.transforms import apply
@@ -29,7 +31,8 @@ class Stream:
         plan: the plan.
         terms: what strategies are built and taught under.
         accuracy: measures accuracy.
-        evaluators: all that look at what was kept, accuracy first.
+        evaluators: all that measure what was kept, accuracy first.
+        diagnostics: analyses and probes, which look into it.
         deliveries: the micro-batches of each experience.
     """
 
@@ -52,6 +55,13 @@ class Stream:
         device, within = torch.device(terms.device), options.samples is not None
         self.accuracy = Accuracy(test, groups, transforms, masked, device, within)
         self.evaluators: list[Evaluator] = [self.accuracy]
+        self.diagnostics: list[Diagnostic] = []
+        if scenario.analyses:
+            self.diagnostics.append(Analyses(test, scenario.analyses, len(self.plan)))
+        if options.probes:
+            true = class_ids(labels, self.order)
+            chosen = ProbeData(self.train, true, test, self.plan, groups, options.probe_samples)
+            self.diagnostics.append(Probes(chosen, options.probes))
         self.deliveries = deliveries(self.plan.sizes.tolist(), micro_batch, options.samples, options.protocol)
 
     def samples(self, index: int) -> Samples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -24,6 +24,7 @@ from cl_engine.terms.training import Training
 T = TypeVar("T")
 Module = TypeVar("Module", bound=nn.Module)
 Once = Callable[["Task", nn.Module, Callable[[], None]], None]
+Observe = Callable[[Sequence[nn.Parameter]], None]
 
 
 class HiddenError(EngineError, RuntimeError):
@@ -86,6 +87,7 @@ class Task:
         self._generators: dict[str, torch.Generator] = {}
         self._kept: dict[str, Any] = {}
         self.steppers: dict[str, Any] = {}  # the training loop's optimizers of an online experience, by name
+        self.observe: Observe | None = None  # called by the training loop with what a step is about to move
 
     @property
     def seen_classes(self) -> int:

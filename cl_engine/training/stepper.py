@@ -106,6 +106,8 @@ class Stepper:
             for parameter in self.parameters:
                 if parameter.grad is not None:
                     parameter.grad.div_(self._waiting)
+        if self.task.observe is not None:
+            self.task.observe(self.parameters)
         if before_step is not None:
             before_step()
         if self.options.clip is not None:
