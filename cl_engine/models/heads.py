@@ -59,26 +59,22 @@ class Head(nn.Module):
         return F.linear(features, self.weight, self.bias)
 
 
-class CosineHead(nn.Module):
-    """A cosine classifier with a learned scale: ``scores = eta cos(W, f)``, without bias.
-
-    LUCIR (Hou et al., CVPR 2019, equation 4), and PODNet with one proxy a class; as in their code eta starts at 1.
-    """
+class UnbiasedHead(nn.Module):
+    """A linear classifier without bias: ``scores = W f``."""
 
     ledger_kind = "head"
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(0, features))
-        self.scale = nn.Parameter(torch.ones(()))
 
     def grow(self, classes: int, generator: torch.Generator) -> None:
-        """Add rows up to ``classes``, uniform in +-1/sqrt(features); old rows and the scale stay as they are.
+        """Add rows up to ``classes``, uniform in +-1/sqrt(features); old rows stay as they are.
 
         Raises:
             ValueError: fewer classes than there are.
 
-        >>> head = CosineHead(2)
+        >>> head = UnbiasedHead(2)
         >>> head.grow(3, torch.Generator().manual_seed(0))
         >>> head(torch.ones(4, 2)).shape
         torch.Size([4, 3])
@@ -86,6 +82,22 @@ class CosineHead(nn.Module):
         old, features = self.weight.shape
         rows = _new_rows(old, classes, features, features, generator).to(self.weight.device)
         self.weight = nn.Parameter(torch.cat([self.weight.detach(), rows]))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``[B, features]`` to scores ``[B, classes]``."""
+        return F.linear(features, self.weight)
+
+
+class CosineHead(UnbiasedHead):
+    """A cosine classifier with a learned scale: ``scores = eta cos(W, f)``, without bias.
+
+    LUCIR (Hou et al., CVPR 2019, equation 4), and PODNet with one proxy a class; as in their code eta starts at 1.
+    It grows by rows, as :class:`UnbiasedHead` does.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``[B, features]`` to scores ``[B, classes]``, in +-scale."""

@@ -20,5 +20,11 @@ KINDS = {
     "memo": "cl_engine.strategies.expansion.memo:MEMO",
     "prd": "cl_engine.strategies.prototypes.prd:PRD",
     "ncm": "cl_engine.strategies.prototypes.ncm:NCM",
+    "cores": "cl_engine.strategies.stationary.cores:CoReS",
+    "cl2r": "cl_engine.strategies.stationary.cl2r:CL2R",
+    "hoc": "cl_engine.strategies.stationary.hoc:HOC",
+    "bct": "cl_engine.strategies.stationary.bct:BCT",
+    "relative": "cl_engine.strategies.stationary.relative:Relative",
+    "er": "cl_engine.strategies.stationary.er:ER",
     "g-acil": "cl_engine.strategies.closed_form.gacil:GACIL",
 }
