@@ -13,6 +13,7 @@ import torch
 from cl_engine.config.axes import assignments_of
 from cl_engine.config.common import Common
 from cl_engine.config.document import Document
+from cl_engine.config.galleries import Galleries, galleries_of
 from cl_engine.config.identity import data_identity
 from cl_engine.config.keys import Evaluate, homes, keys
 from cl_engine.data.samples import DataError, DataSource, Labels, sample_dtype
@@ -78,6 +79,7 @@ class Check:
             "memory": self._memory(),
             "training": self._training(labels),
             "evaluate": Evaluate(**self.keys["evaluate"]),
+            "galleries": self._galleries(source, labels, plan),
             "analyses": tuple(self.keys["analyses"]),
             "seed": self.keys["seed"],
             "device": self.keys["device"],
@@ -154,15 +156,25 @@ class Check:
         if self.keys["device"] == "cuda" and not torch.cuda.is_available():
             raise Problems([Problem(("device",), "this machine has no usable CUDA device; allowed: auto or cpu")])
 
+    def _galleries(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Galleries | None:
+        asked = self.keys["evaluate"]["compatibility"]
+        return None if asked is None else galleries_of(asked, source, labels, plan, self._gallery_source)
+
+    def _gallery_source(self, part: Mapping[str, Any]) -> DataSource:
+        return self._made(part, load("data", part["kind"], self.folder))
+
     def _source(self) -> DataSource:
-        target, options = self._target("data", "data"), options_of(self.keys["data"])
-        spelled_out = json.dumps(self.keys["data"], sort_keys=True, default=str)
+        return self._made(self.keys["data"], self._target("data", "data"))
+
+    def _made(self, part: Mapping[str, Any], target: Callable[..., Any]) -> DataSource:
+        options = options_of(part)
+        spelled_out = json.dumps(part, sort_keys=True, default=str)
         if spelled_out in self.common.sources:
             return self.common.sources[spelled_out]
         with blaming(("data",)):
             source = target(**options)
         if not (hasattr(source, "load") and hasattr(source, "labels")):
-            what = f"{shown(self.keys['data']['kind'])} has no labels() and load(), so it is no data source"
+            what = f"{shown(part['kind'])} has no labels() and load(), so it is no data source"
             raise Problems([Problem(("data", "kind"), what)])
         found: DataSource = source
         self.common.sources[spelled_out] = found

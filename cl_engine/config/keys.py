@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from cl_engine.config.galleries import compatibility
 from cl_engine.evaluation.analyses import Analysis
 from cl_engine.evaluation.probes import Probe
 from cl_engine.kinds.problems import Problems
@@ -63,6 +64,12 @@ class Evaluate:
     probe_samples: Annotated[
         int, Field(ge=1, le=10**6, description="samples of each class that a probe looks at, of each part of the data")
     ] = 32
+
+    compatibility: Annotated[
+        Any,
+        Section(compatibility),
+        Field(description="whether later models can search galleries of earlier ones; of classes never trained on"),
+    ] = None
 
     @property
     def samples(self) -> int | None:

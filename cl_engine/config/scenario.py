@@ -17,6 +17,7 @@ import torch
 from cl_engine.config.checks import Check, blaming, options_of
 from cl_engine.config.common import Common
 from cl_engine.config.document import Document, SourceError, read
+from cl_engine.config.galleries import Galleries, check_comparable
 from cl_engine.config.identity import code_identity, data_identity, user_modules
 from cl_engine.config.keys import Evaluate
 from cl_engine.config.least import shortage
@@ -57,6 +58,7 @@ class Scenario:
     memory: MemoryOptions
     training: Training
     evaluate: Evaluate
+    galleries: Galleries | None = field(repr=False)
     analyses: tuple[Analysis, ...]
     seed: int
     device: Literal["auto", "cpu", "cuda"]
@@ -143,6 +145,8 @@ class Scenario:
         }
         if not self.evaluate.probes:  # what looks at nothing names no run
             sections["evaluate"] = _without_probes(sections["evaluate"])
+        if self.galleries is None:
+            del sections["evaluate"]["compatibility"]
         if self.analyses:
             sections["analyses"] = list(self.analyses)
         parts = {"data": self.data, "stream": _without(self.stream, self.derived), "strategy": self.strategy}
@@ -233,6 +237,8 @@ class Scenario:
         if self.analyses or self.evaluate.probes:
             looked_at = (self.analyses, self.evaluate.probes or ())
             check_observable(rebuilder.begun(1), str(self.strategy["kind"]), *looked_at)
+        if self.galleries is not None:
+            check_comparable(rebuilder.begun(1), str(self.strategy["kind"]))
         self._check_fixed({*SAMPLE_KINDS, *(declared.kind for declared in signature.declared.values())})
 
     def _check_fixed(self, kinds: set[str]) -> None:
