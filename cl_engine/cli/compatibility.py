@@ -26,7 +26,7 @@ def compatibility(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="A file for each version of a model, oldest first: gallery, queries, gallery_labels, query_labels.",
+            help="A file for each version of a model, oldest first: gallery, queries and their labels.",
         ),
     ],
     protocol: Annotated[

@@ -1,20 +1,32 @@
 """`cl-engine compatibility`: from feature files to the matrix, without training."""
 
+import io
 import json
-import subprocess
-import sys
+import re
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
+import typer
 
+from cl_engine.cli.app import app
+from cl_engine.cli.status import exit_status
 from cl_engine.metrics import compatibility_matrix, compatibility_metrics
 from cl_engine.reports.compatibility import compatibility_text, heat_map
 from tests.metrics.published import HOC
 
 
-def command(*arguments):
-    call = [sys.executable, "-m", "cl_engine", "compatibility", *map(str, arguments)]
-    return subprocess.run(call, capture_output=True, text=True)
+class Done:
+    """What a command left; it ran in this process."""
+
+    def __init__(self, *arguments):
+        out, err = io.StringIO(), io.StringIO()
+        words = ["compatibility", *map(str, arguments)]
+        with redirect_stdout(out), redirect_stderr(err):
+            self.returncode = exit_status(
+                lambda: typer.main.get_command(app).main(words, prog_name="cl-engine", standalone_mode=False)
+            )
+        self.stdout, self.stderr = out.getvalue(), err.getvalue()
 
 
 def versions(folder, count=3, **later):
@@ -36,7 +48,7 @@ def versions(folder, count=3, **later):
 @pytest.mark.parametrize("protocol", ["templates", "map"])
 def test_the_matrix_and_its_metrics_come_out_of_feature_files(tmp_path, protocol):
     files, made, y = versions(tmp_path)
-    done = command(*files, "--protocol", protocol, "--json", "--out", tmp_path / "page.html")
+    done = Done(*files, "--protocol", protocol, "--json", "--out", tmp_path / "page.html")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     expected = compatibility_matrix([m["gallery"] for m in made], [m["queries"] for m in made], y, y, protocol)
@@ -48,7 +60,7 @@ def test_the_matrix_and_its_metrics_come_out_of_feature_files(tmp_path, protocol
     page = (tmp_path / "page.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "http" not in page
-    text = command(*files, "--protocol", protocol).stdout
+    text = Done(*files, "--protocol", protocol).stdout
     assert "v2.npz" in text
     assert f"{found['average_cross_accuracy']:.4f}" in text
 
@@ -77,16 +89,16 @@ def test_the_failure_of_the_published_matrix_is_marked_in_text_and_picture():
 )
 def test_files_that_do_not_fit_are_one_line_with_the_files_name(tmp_path, later, message):
     files, _, _ = versions(tmp_path, **later)
-    done = command(*files)
+    done = Done(*files)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"cl-engine: {files[-1]}: ")
-    assert np.any([part in line for part in (message, message.replace("\\", ""))])
+    assert re.search(message, line)
 
 
 def test_a_first_file_without_labels_and_a_file_that_is_not_there_are_one_line(tmp_path):
     files, _, _ = versions(tmp_path)
-    done = command(files[1])
+    done = Done(files[1])
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "lacks gallery_labels, query_labels" in done.stderr
-    assert command(tmp_path / "none.npz").returncode == 2
+    assert Done(tmp_path / "none.npz").returncode == 2

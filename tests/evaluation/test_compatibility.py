@@ -1,8 +1,12 @@
 """Compatibility of the models of a run: against NumPy on the same features, counted, resumed, and refused."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import cl_engine
 from cl_engine import Strategy
@@ -213,3 +217,11 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(changes, 
     top = {key: changes.pop(key) for key in ("stream", "strategy") if key in changes}
     with pytest.raises(cl_engine.ConfigError, match=message):
         cl_engine.run({**scenario(evaluate={"compatibility": changes}), **top})
+
+
+def test_the_scenario_that_the_documentation_shows_runs():
+    page = Path(__file__).parents[2] / "docs" / "compatibility.md"
+    (block,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    found = cl_engine.run({**yaml.safe_load(block), "training": {"epochs": 1}}).to_dict()["compatibility"]
+    assert len(found["matrix"]) == 3
+    assert len(found["classes"]) == 2
