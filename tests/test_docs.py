@@ -154,3 +154,11 @@ def test_an_example_runs(example, tmp_path):
     done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_scenario_that_looks_into_the_network_runs():
+    (block,) = blocks(ROOT / "docs" / "analyses.md", "yaml")
+    tree = parse(block, "analyses.md").tree
+    found = cl_engine.run({**tree, "training": {"epochs": 1}}).to_dict()
+    assert [*found["analyses"]] == tree["analyses"]
+    assert set(tree["evaluate"]["probes"]) < set(found["probes"])

@@ -57,12 +57,13 @@ class Evaluate:
         list[Probe] | None,
         AfterValidator(lambda names: names and _each_once(names)),
         Field(
-            description="what is asked of the representation after each experience: accuracy of a linear classifier "
-            "on it, its CKA with what it was, its drift"
+            description="what is asked of the representation after each experience: the accuracy of a linear "
+            "classifier on it, its CKA with what it was, its drift"
         ),
     ] = None
     probe_samples: Annotated[
-        int, Field(ge=1, le=10**6, description="samples of each class that a probe looks at, of each part of the data")
+        int,
+        Field(ge=1, le=10**6, description="samples of each class that probes look at, of each part of the data"),
     ] = 32
 
     compatibility: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
@@ -21,9 +22,9 @@ class Analyses:
     """The analyses of Zhou et al. (MEMO, ICLR 2023, section 4.1), of any strategy; see :class:`Diagnostic`.
 
     ``gradient-norms`` and ``weight-shift`` are taken down by an :class:`Observer` while an experience is learned.
-    ``branch-cka`` compares the branches that are held after it: mini-batch CKA of linear kernels, unbiased (Nguyen et
-    al., ICLR 2021), of the output of every stage of the branches, on at most 512 test samples of classes exposed so
-    far.  The paper leaves kernel and batches open.
+    ``branch-cka`` compares the branches that are held after it: mini-batch CKA of linear kernels, unbiased (Nguyen
+    et al., ICLR 2021), of the output of every stage of the branches, on at most 512 test samples of classes exposed
+    so far.  The paper leaves kernel and batches open.
 
     Args:
         test: test samples with class ids, in an order that mixes classes.
@@ -83,7 +84,7 @@ def _table(lines: Sequence[Mapping[str, Any]], analysis: str, names: Mapping[str
 
 
 def _plain(values: torch.Tensor) -> Any:
-    """Return nested lists, None for what is no number."""
+    """Return nested lists, None for what is no finite number."""
     if values.ndim > 1:
         return [_plain(row) for row in values]
-    return [value if value == value else None for value in values.tolist()]
+    return [value if math.isfinite(value) else None for value in values.tolist()]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 def relative_drift(before: Tensor, after: Tensor) -> float | None:
-    """Return ``mean |after - before| / mean |before|`` over rows ``[N, D]``; None without rows, or where all were 0.
+    """Return ``mean |after - before| / mean |before|`` over rows ``[N, D]``; None without rows, or if all were 0.
 
     Of samples it is the semantic drift of their classes (Yu et al., CVPR 2020, section 3.1) relative to the size of
     the features; of class means that of prototypes that would follow them.

@@ -5,6 +5,7 @@ It only looks: no random number is drawn, and nothing of what is trained is chan
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -102,10 +103,10 @@ class Gradients:
         self._waiting.append(torch.stack(torch._foreach_norm([g for _, g in there])))
 
     def mean(self) -> dict[str, dict[str, float | int | None]]:
-        """Return the mean norm of each block and of how many steps it is; None where no step moved it."""
+        """Return the mean norm of each block, and of how many steps; None where it is not finite or no step moved it."""
         self._put_together()
         return {
-            name: {"norm": total / steps if steps else None, "steps": steps}
+            name: {"norm": total / steps if steps and math.isfinite(total) else None, "steps": steps}
             for name, total, steps in zip(self.names, self._sums, self._steps, strict=True)
         }
 
@@ -132,7 +133,8 @@ class Gradients:
 def shift(before: Sequence[Tensor], after: Sequence[Tensor]) -> dict[str, float | None]:
     """Return how far weights moved: ``|after - before| / |before|``, and the mean square of ``after - before``.
 
-    Both are None where the block is gone or has other shapes; the first one too where all weights were 0.
+    Both are None where the block is gone, has other shapes or is not finite; the first one too where all weights
+    were 0.
 
     >>> shift([torch.tensor([3.0, 4.0])], [torch.tensor([3.0, 5.0])])
     {'relative': 0.2, 'mse': 0.5}
@@ -142,4 +144,6 @@ def shift(before: Sequence[Tensor], after: Sequence[Tensor]) -> dict[str, float 
     pairs = [(a.detach().double(), b.detach().double().to(a.device)) for a, b in zip(before, after, strict=True)]
     moved = sum(float((b - a).square().sum()) for a, b in pairs)
     size = sum(float(a.square().sum()) for a, _ in pairs)
+    if not math.isfinite(moved):
+        return {"relative": None, "mse": None}
     return {"relative": (moved / size) ** 0.5 if size else None, "mse": moved / sum(a.numel() for a, _ in pairs)}

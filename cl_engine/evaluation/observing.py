@@ -59,7 +59,8 @@ def observe(strategy: nn.Module, what: str, x: Inputs, device: torch.device) -> 
     if features.ndim != 2 or len(features) != len(x) or not torch.isfinite(features).all():
         name = type(strategy).__name__
         raise RepresentationError(
-            f"the features of {name} are {list(features.shape)} for {len(x)} samples, or not finite; allowed: [N, D]"
+            f"the features of {name} are {list(features.shape)} for {len(x)} samples, or not finite; "
+            "allowed: [N, D]"
         )
     return {"features": features}
 

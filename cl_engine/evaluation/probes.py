@@ -44,7 +44,7 @@ class Probes:
 
     What is compared with is the representation after the experience before, made again from what was held where
     this process has not seen it, and what the records of earlier experiences keep: the features of the first
-    classes, and the mean of every class as it was when it had been learned, float32.
+    classes, and the mean of every class as it was when it had been learned.
 
     Args:
         data: the samples.
@@ -169,11 +169,13 @@ def _prototypes(held: HeldState, classes: int) -> Tensor | None:
 
 
 def _encoded(values: Tensor) -> dict[str, Any]:
-    """Return a table of numbers as plain data; in float32, so that a record is the same when it was read."""
-    floats = values.numpy().astype("<f4")
-    return {"width": values.shape[1], "float32": base64.b64encode(floats.tobytes()).decode()}
+    """Return a table of numbers as plain data, exactly."""
+    table = values.numpy()
+    table = table.astype(table.dtype.newbyteorder("<"))
+    data = base64.b64encode(table.tobytes()).decode()
+    return {"width": values.shape[1], "dtype": table.dtype.str, "base64": data}
 
 
 def _decoded(plain: Mapping[str, Any]) -> Tensor:
-    floats = np.frombuffer(base64.b64decode(plain["float32"]), dtype="<f4")
-    return torch.from_numpy(floats.reshape(-1, plain["width"]).copy())
+    table = np.frombuffer(base64.b64decode(plain["base64"]), dtype=plain["dtype"])
+    return torch.from_numpy(table.reshape(-1, plain["width"]).astype(table.dtype.newbyteorder("=")))

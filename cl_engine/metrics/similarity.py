@@ -1,7 +1,7 @@
 """How alike two representations of the same samples are: centred kernel alignment of linear kernels.
 
-All of it is computed in float64.  A representation that is the same for every sample is like no other: its alignment
-is None.
+All of it is computed in float64.  A representation that is the same for every sample is like no other: its
+alignment is None.
 """
 
 from __future__ import annotations

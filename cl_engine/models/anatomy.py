@@ -15,8 +15,8 @@ def blocks_of(strategy: nn.Module) -> dict[str, nn.Module]:
 
     A stage is a block, ``stage 1``; one that consists of residual blocks is as many, ``stage 2.1``, ``stage 2.2``.
     Of branches the newest one has the plain names, ``stage 4.1``, and an older one ``stage 4.1 of branch 1``; with
-    several backbones each has its number in front.  A strategy that has ``named_blocks()``, which returns modules by
-    name, says itself what its blocks are.
+    several backbones each has its number in front.  A strategy that has ``named_blocks()``, which returns modules
+    by name, says itself what its blocks are.
 
     >>> from torch import device, Generator
     >>> from cl_engine.models.network import Network

@@ -14,6 +14,7 @@ from cl_engine.errors import InputError
 from cl_engine.kinds.registry import kinds
 from cl_engine.metrics import DESCRIPTIONS
 from cl_engine.reports.labels import labels_of, scenarios_of
+from cl_engine.reports.observed import observed
 from cl_engine.reports.result import CONFIG, FILE, LINES, ResultError, read_result
 from cl_engine.reports.text import by_kind, size
 
@@ -87,7 +88,8 @@ class Results:
         """Return a tidy frame; fractions, bytes and seconds, nothing formatted, missing values NaN.
 
         ``run``: one row a run, with all metrics, and a column for each swept key under its dotted name.
-        ``experience``: one row an experience, with ``held.<kind>`` for each kind of the ledger.
+        ``experience``: one row an experience, with ``held.<kind>`` for each kind of the ledger, and what probes and
+        analyses found of it, where there were any.
         ``curve``: one row an evaluation point.  ``matrix``: one row an experience and group.
         """
         import pandas as pd
@@ -200,6 +202,7 @@ class Results:
                 "paper_bytes": memory["paper_bytes"][index],
                 "peak": peaks[index],
                 **{f"held.{kind}": amount for kind, amount in by_kind(memory["entries"][index])},
+                **observed(run.result, index),
             }
 
     def _curve(self, run: Found) -> Iterator[dict[str, Any]]:

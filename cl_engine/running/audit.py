@@ -44,7 +44,7 @@ class Audit(Protocol):
 
 
 class RebuildAudit:
-    """Learns and predicts in this process, each with an object of its own; ``once``, ``analyses`` as of ``learn``."""
+    """Learns and predicts in this process, each time with an object of its own; arguments as of ``learn``."""
 
     def __init__(self, rebuilder: Rebuilder, once: Once | None = None, analyses: Collection[str] = ()) -> None:
         self.rebuilder, self.once, self.analyses = rebuilder, once, analyses

@@ -56,9 +56,7 @@ class ProcessAudit:
         ProcessError: a child could not import the strategy.
     """
 
-    def __init__(
-        self, rebuilder: Rebuilder, folder: Path | None = None, analyses: Collection[str] = ()
-    ) -> None:
+    def __init__(self, rebuilder: Rebuilder, folder: Path | None = None, analyses: Collection[str] = ()) -> None:
         self.rebuilder, self.analyses = rebuilder, analyses
         self.lost: set[str] = set()
         self.kind = spelled("strategies", rebuilder.strategy_class)
@@ -179,7 +177,11 @@ class _Job:
         try:
             text = (self.work / OUTCOME).read_bytes()
             outcome: dict[str, Any] = json.loads(text) if len(text) <= LARGEST_OUTCOME else {}
-            needed = {"notes", "transient", *(("remarks", "lost", "observed", "observing") if self.job["do"] == "learn" else ())}
+            needed = {
+                "notes",
+                "transient",
+                *(("remarks", "lost", "observed", "observing") if self.job["do"] == "learn" else ()),
+            }
             if not {"error", "failed"} & set(outcome) and not needed <= set(outcome):
                 raise ValueError("incomplete")
         except (OSError, ValueError, TypeError, RecursionError):

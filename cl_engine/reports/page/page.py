@@ -147,6 +147,7 @@ def html_of(page: Page, cells: str = "auto") -> str:
             sections.differences(shown),
             sections.over_experiences(shown),
             sections.matrices(shown),
+            sections.diagnostics(shown, page.results),
             sections.ledgers(shown),
             sections.streams(page.results),
             sections.cells(shown, page.links, every),

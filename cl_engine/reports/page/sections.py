@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cl_engine.reports.page import diagnostics as charts
 from cl_engine.reports.page import drawn, tables, whole_range
 from cl_engine.reports.page import matrices as matrix_tables
 from cl_engine.reports.page.across import across
@@ -24,6 +25,7 @@ from cl_engine.reports.text import size
 
 CELLS = 2_000  # cells up to which each has a row
 SIDE_BY_SIDE = 5  # columns of rankings up to which two have room beside each other
+ROWS = 400  # of what was observed after each experience
 STREAMS = 4  # streams that are drawn; all but the first are folded
 
 
@@ -219,6 +221,33 @@ def ledgers(shown: Shown) -> Markup | None:
     )
 
 
+def diagnostics(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
+    """Return what analyses and probes found, where there were any."""
+    parts = [
+        tag(
+            "div",
+            _figure(found.words, svg(found.spec, f"Chart: {found.words}"), fit=True),
+            class_="strategy",
+            data_s=shown.places[found.label],
+            data_policy=found.policy,
+            data_budget=found.budget,
+            data_scenario=found.scenario or None,
+        )
+        for found in charts.diagnosed(shown, results)
+        if found.label in shown.places
+    ]
+    if not parts:
+        return None
+    note = "What was looked at in the network, and never by the strategy; mean over seeds."
+    return _section(
+        "diagnostics",
+        "Inside the network",
+        tag("p", note, class_="note"),
+        _sides(parts),
+        _observed_table(shown, charts.columns_of(shown.experiences)),
+    )
+
+
 def streams(results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
     """Return each stream once, by its fingerprint."""
     known = {str(r["stream"]["fingerprint"]): r["stream"] for r in results.values()}
@@ -354,6 +383,28 @@ def _by_task(shown: Shown, runs: Any) -> Iterable[tuple[tuple[str, str, int], An
     for task in shown.drawn_scenarios:
         for (policy, budget), rows in frame[frame["scenario"] == task].groupby(["policy", "_budget"]):
             yield (task, str(policy), int(budget)), rows
+
+
+def _observed_table(shown: Shown, columns: Sequence[str]) -> Markup | None:
+    if not columns:
+        return None
+    frame = with_cells(shown, shown.experiences)
+    keys = ["label", "scenario", "policy", "budget", "experience"]
+    means = frame.groupby(keys, sort=False)[list(columns)].mean().dropna(how="all")
+    rows: list[list[object]] = []
+    for key, values in means.iterrows():
+        label, task, policy, budget, experience = key
+        name = tables.name_of(label, shown.places)
+        cells = [_number(float(v)) for v in values]
+        rows.append([name, task, policy, limit(int(budget)), tag("td", experience, class_="n"), *cells])
+    heading = ["strategy", "scenario", "policy", "budget", "experience", *(c.replace("_", " ") for c in columns)]
+    drawn = table(heading, rows[:ROWS], "After each experience, mean over seeds.")
+    more = f"; {len(rows) - ROWS:,} more rows in `--tables`" if len(rows) > ROWS else ""
+    return tag("details", tag("summary", f"The same as a table{more}"), drawn, class_="screen")
+
+
+def _number(value: float) -> Markup:
+    return tag("td", f"{value:.4g}" if math.isfinite(value) else tables.DASH, class_="n")
 
 
 def _ledger_table(shown: Shown, frame: Any, columns: Sequence[str]) -> Markup:
