@@ -107,7 +107,5 @@ def test_exemplars_may_be_features_of_a_frozen_backbone():
 
 
 def test_more_classes_than_vertices_are_one_clear_line():
-    with pytest.raises(
-        OptionError, match="reserved: 6 vertices for 8 classes; allowed: one for each or more"
-    ):
+    with pytest.raises(OptionError, match="reserved: 6 vertices for 8 classes; allowed: one for each or more"):
         cl_engine.run({"data": "digits", "strategy": {"kind": "hoc", "reserved": 6}, "training": {"epochs": 1}})
