@@ -30,8 +30,11 @@ from cl_engine.scenarios.every import every_stream
 from cl_engine.scenarios.plan import PlanError, StreamPlan
 from cl_engine.scenarios.transforms import apply, domain_of
 from cl_engine.strategies.strategy import Strategy
+from cl_engine.terms.received import Received, replacement
 from cl_engine.terms.training import Training
 from cl_engine.training.augmentation import augmentation_of
+
+REPLACEABLE = "hoc, cl2r, er, bct, relative, or a strategy of your own that has `replaceable = True`"
 
 
 class Check:
@@ -80,6 +83,7 @@ class Check:
             "training": self._training(labels),
             "evaluate": Evaluate(**self.keys["evaluate"]),
             "galleries": self._galleries(source, labels, plan),
+            "received": self._received(strategy_class, plan),
             "analyses": tuple(self.keys["analyses"]),
             "seed": self.keys["seed"],
             "device": self.keys["device"],
@@ -155,6 +159,19 @@ class Check:
     def _device(self) -> None:
         if self.keys["device"] == "cuda" and not torch.cuda.is_available():
             raise Problems([Problem(("device",), "this machine has no usable CUDA device; allowed: auto or cpu")])
+
+    def _received(self, strategy_class: type[Strategy], plan: StreamPlan) -> tuple[Received, ...]:
+        found: list[Received] = []
+        for number, entry in enumerate(self.keys["replace"]):
+            with blaming(("replace", str(number))):
+                received = Received.from_options(validate(replacement, entry, self.folder))
+                if received.at >= len(plan) or received.at in {other.at for other in found}:
+                    raise OptionError("at", f"got {received.at + 1}; allowed: 1 to {len(plan)}, each once")
+            found.append(received)
+        if found and not getattr(strategy_class, "replaceable", False):
+            what = f"{self.keys['strategy']['kind']} cannot go on from another model; allowed: {REPLACEABLE}"
+            raise Problems([Problem(("replace",), what)])
+        return tuple(found)
 
     def _galleries(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Galleries | None:
         asked = self.keys["evaluate"]["compatibility"]

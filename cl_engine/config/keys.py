@@ -88,6 +88,10 @@ def keys(
     strategy: Annotated[Any, Part("strategies"), Field(description="who learns")],
     memory: Annotated[Any, Section(MemoryOptions), Field(description="what may be held")] = {},  # noqa: B006
     training: Annotated[Any, Section(Training), Field(description="the training loop")] = {},  # noqa: B006
+    replace: Annotated[
+        list[dict[str, Any]],
+        Field(description="models trained elsewhere that take the learner's place: each at, model and backbone"),
+    ] = [],  # noqa: B006
     evaluate: Annotated[Any, Section(Evaluate), Field(description="when accuracy is measured")] = {},  # noqa: B006
     analyses: Annotated[
         list[Analysis],

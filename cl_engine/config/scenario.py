@@ -35,6 +35,7 @@ from cl_engine.scenarios.plan import StreamPlan
 from cl_engine.scenarios.shipped import find
 from cl_engine.strategies.rebuilding import Rebuilder
 from cl_engine.strategies.strategy import Strategy
+from cl_engine.terms.received import Received
 from cl_engine.terms.terms import Terms
 from cl_engine.terms.training import Training
 
@@ -59,6 +60,7 @@ class Scenario:
     training: Training
     evaluate: Evaluate
     galleries: Galleries | None = field(repr=False)
+    received: tuple[Received, ...]
     analyses: tuple[Analysis, ...]
     seed: int
     device: Literal["auto", "cpu", "cuda"]
@@ -147,6 +149,8 @@ class Scenario:
             sections["evaluate"] = _without_probes(sections["evaluate"])
         if self.galleries is None:
             del sections["evaluate"]["compatibility"]
+        if self.received:
+            sections["replace"] = [model.plain() for model in self.received]
         if self.analyses:
             sections["analyses"] = list(self.analyses)
         parts = {"data": self.data, "stream": _without(self.stream, self.derived), "strategy": self.strategy}
@@ -196,6 +200,7 @@ class Scenario:
             normalisation=self._any_normalisation() if dry else self.normalisation,
             dry=dry,
             extractor=self.extractor,
+            received=self.received,
         )
         if terms.budget is None or self.memory.exemplars == "fill":
             return terms
@@ -231,9 +236,13 @@ class Scenario:
         """See whether the strategy can be built for this data, and the budget be worked out."""
         with blaming(("memory", "budget")):
             self.budget()
+        terms = self.terms(dry=True)
         with blaming(("strategy",)):
-            rebuilder = self.rebuilder(self.terms(dry=True))
+            rebuilder = self.rebuilder(dataclasses.replace(terms, received=()))
             signature = rebuilder.signature(1)
+        if self.received:  # each file is to fit, before anything is trained
+            with blaming(()):
+                self.rebuilder(terms).signature(max(model.at for model in self.received) + 1)
         if self.analyses or self.evaluate.probes:
             looked_at = (self.analyses, self.evaluate.probes or ())
             check_observable(rebuilder.begun(1), str(self.strategy["kind"]), *looked_at)

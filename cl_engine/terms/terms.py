@@ -15,6 +15,7 @@ from cl_engine.memory.compression import ModelDtype
 from cl_engine.memory.ledger import Entry
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.terms.charges import Charges
+from cl_engine.terms.received import Received
 from cl_engine.terms.task import Once, Task, silent
 from cl_engine.terms.training import Training
 
@@ -35,6 +36,7 @@ class Terms:
         model_dtype: what the model is held as between experiences.
         dry: nothing is trained, only the sizes of what is held matter.
         normalisation: mean and deviation per channel of images, or None.
+        received: models that take the place of the one that learns.
         extractor: what features of samples are made with; in the ledger at every boundary.
     """
 
@@ -50,6 +52,7 @@ class Terms:
     dry: bool = False
     normalisation: Normalisation | None = None
     extractor: tuple[Entry, ...] = ()
+    received: tuple[Received, ...] = ()
 
     def task(
         self,
@@ -75,6 +78,7 @@ class Terms:
             normalisation=self.normalisation,
             charges=charges,
             once=once,
+            received=next((model for model in self.received if model.at == index), None),
         )
 
     def enforce(self, entries: list[Entry], transient: Mapping[str, int], index: int) -> None:

@@ -37,6 +37,7 @@ class BCT(ER):
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
+    _before: Tensor | None = None
 
     def __init__(
         self,
@@ -63,10 +64,15 @@ class BCT(ER):
         )
         self.influence = influence
 
+    def begin(self, task: Task) -> None:
+        """Begin as ``er`` does; remember the classifier, as a model that is received brings none."""
+        self._before = self.network.head.weight.detach().clone() if task.index else None
+        super().begin(task)
+
     def train_on(self, task: Task, samples: Samples) -> None:
         """Train under the classifier as it was when the experience began."""
-        rows = self.network.head.weight[: task.old_classes]
-        old = task.keep("old classifier", lambda: rows.detach().clone())
+        before = self.network.head.weight.detach()[:0] if self._before is None else self._before
+        old = task.keep("old classifier", lambda: before)
         fit(self.network, samples, task, partial(self.influenced, old=old), memory=self.memory, mix=self.mix)
 
     def influenced(self, batch: Samples, old: Tensor) -> Tensor:
@@ -85,7 +91,8 @@ def influence_loss(features: Tensor, old: Tensor, y: Tensor) -> Tensor:
     """Return the mean cross-entropy under an old classifier, over the rows whose class it knows; 0 over none.
 
     Args:
-        features: ``[B, D]`` of the new model; its first columns where the old classifier is narrower.
+        features: ``[B, D]`` of the new model; its first columns where the old classifier is narrower, zeros after
+            them where it is wider.
         old: weights ``[C, D]`` of classes 0 to C - 1, a constant.
         y: int64 ``[B]``.
 
@@ -94,5 +101,10 @@ def influence_loss(features: Tensor, old: Tensor, y: Tensor) -> Tensor:
     tensor(0.6931)
     """
     known = y < len(old)
-    scores = features[known][:, : old.shape[1]] @ old.detach().T
+    scores = fitted(features[known], old.shape[1]) @ old.detach().T
     return F.cross_entropy(scores, y[known], reduction="sum") / known.sum().clamp(min=1)
+
+
+def fitted(features: Tensor, width: int) -> Tensor:
+    """Return the first columns of ``[B, D]``, or zeros after them: ``[B, width]``."""
+    return F.pad(features[:, :width], (0, max(width - features.shape[1], 0)))

@@ -76,7 +76,7 @@ class CL2R(Stationary):
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Train under the network as it was when the experience began."""
-        teacher = teacher_of(task, self.network)
+        teacher = teacher_of(task, self.network) if task.old_classes else None
         loss: Callable[[Samples], Tensor] = self.loss
         if teacher is not None:
             gamma = self.distillation * (int(coming(task, samples).sum()) / task.old_classes) ** 0.5

@@ -45,8 +45,9 @@ class HOC(Stationary):
     10, 1,024 classes are reserved and vertices are taken from the last one on.  Its published figures were trained
     with the denominator ``released``.
 
-    Without old classes there is cross-entropy alone: the released code starts from a pre-trained model and teaches
-    the first experience by it.
+    As there, the first experience is taught by the model that it begins with where that is received (`replace`),
+    and one that is received later is the teacher of its experience, not the model before it.  Without old classes
+    and a received model there is cross-entropy alone.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"

@@ -71,11 +71,11 @@ class StationaryNetwork(Network):
 
 
 def teacher_of(task: Task, network: StationaryNetwork) -> StationaryNetwork | None:
-    """Return the network as it was when the experience began, for its z alone; None while nothing is old.
+    """Return the network as it was when the experience began, for its z alone.
 
-    It needs no simplex, so that it is charged without.
+    None while nothing is old and no model was received.  It needs no simplex, so that it is charged without.
     """
-    if not task.old_classes:
+    if not task.old_classes and task.received is None:
         return None
 
     def made() -> StationaryNetwork:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -12,15 +14,15 @@ from cl_engine.strategies.rehearsal.replay import (
     MixOption,
     PerClassOption,
     QuotaOption,
-    Replay,
     SelectionOption,
     TotalOption,
 )
 from cl_engine.strategies.stationary.network import ReservedOption, StationaryNetwork, VerticesOption
+from cl_engine.strategies.stationary.replaceable import Replaceable
 from cl_engine.terms.task import Task
 
 
-class Stationary(Replay):
+class Stationary(Replaceable):
     """Minimise the cross-entropy of the reserved scores ``V z`` of samples and exemplars.
 
     z is not normalised, and the softmax is over all reserved classes, as in the released codes of CoReS, CL2R and
@@ -28,6 +30,7 @@ class Stationary(Replay):
     exemplars beside them.  They keep 20 exemplars a class, drawn at random: ``per_class: 20``.
     """
 
+    taken: ClassVar = ("head.weight",)  # J; where features are as wide as z there is none
     network: StationaryNetwork
 
     def __init__(
@@ -57,7 +60,7 @@ class Stationary(Replay):
     def build(self, task: Task) -> StationaryNetwork:
         """Return the network of the first experience."""
         return StationaryNetwork(
-            self.backbone,
+            self.architecture(task),
             task.shape,
             task.generator("backbone"),
             task.device,
