@@ -11,6 +11,7 @@ from cl_engine.cli.budget import budget
 from cl_engine.cli.cache import cache
 from cl_engine.cli.check import check
 from cl_engine.cli.compare import compare
+from cl_engine.cli.compatibility import compatibility
 from cl_engine.cli.data import data
 from cl_engine.cli.features import features
 from cl_engine.cli.list import list_kinds
@@ -49,6 +50,7 @@ app.command()(compare)
 app.command()(check)
 app.command()(data)
 app.command()(features)
+app.command()(compatibility)
 app.command()(preview)
 app.command()(budget)
 app.command("list")(list_kinds)

@@ -13,6 +13,7 @@ import torch
 from cl_engine.config.axes import assignments_of
 from cl_engine.config.common import Common
 from cl_engine.config.document import Document
+from cl_engine.config.galleries import Galleries, galleries_of
 from cl_engine.config.identity import data_identity
 from cl_engine.config.keys import Evaluate, homes, keys
 from cl_engine.data.samples import DataError, DataSource, Labels, sample_dtype
@@ -29,8 +30,11 @@ from cl_engine.scenarios.every import every_stream
 from cl_engine.scenarios.plan import PlanError, StreamPlan
 from cl_engine.scenarios.transforms import apply, domain_of
 from cl_engine.strategies.strategy import Strategy
+from cl_engine.terms.received import Received, replacement
 from cl_engine.terms.training import Training
 from cl_engine.training.augmentation import augmentation_of
+
+REPLACEABLE = "hoc, cl2r, er, bct, relative, or a strategy of your own that has `replaceable = True`"
 
 
 class Check:
@@ -79,6 +83,8 @@ class Check:
             "memory": self._memory(),
             "training": self._training(labels),
             "evaluate": Evaluate(**self.keys["evaluate"]),
+            "galleries": self._galleries(source, labels, plan),
+            "received": self._received(strategy_class, plan),
             "analyses": tuple(self.keys["analyses"]),
             "seed": self.keys["seed"],
             "device": self.keys["device"],
@@ -154,15 +160,38 @@ class Check:
         if self.keys["device"] == "cuda" and not torch.cuda.is_available():
             raise Problems([Problem(("device",), "this machine has no usable CUDA device; allowed: auto or cpu")])
 
+    def _received(self, strategy_class: type[Strategy], plan: StreamPlan) -> tuple[Received, ...]:
+        found: list[Received] = []
+        for number, entry in enumerate(self.keys["replace"]):
+            with blaming(("replace", str(number))):
+                received = Received.from_options(validate(replacement, entry, self.folder))
+                if received.at >= len(plan) or received.at in {other.at for other in found}:
+                    raise OptionError("at", f"got {received.at + 1}; allowed: 1 to {len(plan)}, each once")
+            found.append(received)
+        if found and not getattr(strategy_class, "replaceable", False):
+            what = f"{self.keys['strategy']['kind']} cannot go on from another model; allowed: {REPLACEABLE}"
+            raise Problems([Problem(("replace",), what)])
+        return tuple(found)
+
+    def _galleries(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Galleries | None:
+        asked = self.keys["evaluate"]["compatibility"]
+        return None if asked is None else galleries_of(asked, source, labels, plan, self._gallery_source)
+
+    def _gallery_source(self, part: Mapping[str, Any]) -> DataSource:
+        return self._made(part, load("data", part["kind"], self.folder))
+
     def _source(self) -> DataSource:
-        target, options = self._target("data", "data"), options_of(self.keys["data"])
-        spelled_out = json.dumps(self.keys["data"], sort_keys=True, default=str)
+        return self._made(self.keys["data"], self._target("data", "data"))
+
+    def _made(self, part: Mapping[str, Any], target: Callable[..., Any]) -> DataSource:
+        options = options_of(part)
+        spelled_out = json.dumps(part, sort_keys=True, default=str)
         if spelled_out in self.common.sources:
             return self.common.sources[spelled_out]
         with blaming(("data",)):
             source = target(**options)
         if not (hasattr(source, "load") and hasattr(source, "labels")):
-            what = f"{shown(self.keys['data']['kind'])} has no labels() and load(), so it is no data source"
+            what = f"{shown(part['kind'])} has no labels() and load(), so it is no data source"
             raise Problems([Problem(("data", "kind"), what)])
         found: DataSource = source
         self.common.sources[spelled_out] = found

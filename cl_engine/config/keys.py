@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from cl_engine.config.galleries import compatibility
 from cl_engine.evaluation.analyses import Analysis
 from cl_engine.evaluation.probes import Probe
 from cl_engine.kinds.problems import Problems
@@ -66,6 +67,12 @@ class Evaluate:
         Field(ge=1, le=10**6, description="samples of each class that probes look at, of each part of the data"),
     ] = 32
 
+    compatibility: Annotated[
+        Any,
+        Section(compatibility),
+        Field(description="whether later models can search galleries of earlier ones; of classes never trained on"),
+    ] = None
+
     @property
     def samples(self) -> int | None:
         """Measure every so many delivered samples; None: only after experiences."""
@@ -86,6 +93,10 @@ def keys(
     ] = None,
     memory: Annotated[Any, Section(MemoryOptions), Field(description="what may be held")] = {},  # noqa: B006
     training: Annotated[Any, Section(Training), Field(description="the training loop")] = {},  # noqa: B006
+    replace: Annotated[
+        list[dict[str, Any]],
+        Field(description="models trained elsewhere that take the learner's place: each at, model and backbone"),
+    ] = [],  # noqa: B006
     evaluate: Annotated[Any, Section(Evaluate), Field(description="when accuracy is measured")] = {},  # noqa: B006
     analyses: Annotated[
         list[Analysis],

@@ -17,6 +17,7 @@ import torch
 from cl_engine.config.checks import Check, blaming, options_of
 from cl_engine.config.common import Common
 from cl_engine.config.document import Document, SourceError, read
+from cl_engine.config.galleries import Galleries, check_comparable
 from cl_engine.config.identity import code_identity, data_identity, user_modules
 from cl_engine.config.keys import Evaluate
 from cl_engine.config.least import shortage
@@ -35,6 +36,7 @@ from cl_engine.scenarios.plan import StreamPlan
 from cl_engine.scenarios.shipped import find
 from cl_engine.strategies.rebuilding import Rebuilder
 from cl_engine.strategies.strategy import Strategy
+from cl_engine.terms.received import Received
 from cl_engine.terms.terms import Terms
 from cl_engine.terms.training import Training
 
@@ -61,6 +63,8 @@ class Scenario:
     memory: MemoryOptions
     training: Training
     evaluate: Evaluate
+    galleries: Galleries | None = field(repr=False)
+    received: tuple[Received, ...]
     analyses: tuple[Analysis, ...]
     seed: int
     device: Literal["auto", "cpu", "cuda"]
@@ -150,6 +154,10 @@ class Scenario:
         }
         if not self.evaluate.probes:  # what looks at nothing names no run
             sections["evaluate"] = _without_probes(sections["evaluate"])
+        if self.galleries is None:
+            del sections["evaluate"]["compatibility"]
+        if self.received:
+            sections["replace"] = [model.plain() for model in self.received]
         if self.analyses:
             sections["analyses"] = list(self.analyses)
         parts = {"data": self.data, "stream": _without(self.stream, self.derived), "strategy": self.strategy}
@@ -205,6 +213,7 @@ class Scenario:
             dry=dry,
             extractor=self.extractor,
             evaluate_every=self.evaluate.samples,
+            received=self.received,
         )
         if terms.budget is None or self.memory.exemplars == "fill":
             return terms
@@ -240,12 +249,18 @@ class Scenario:
         """See whether the strategy can be built for this data, and the budget be worked out."""
         with blaming(("memory", "budget")):
             self.budget()
+        terms = self.terms(dry=True)
         with blaming(("strategy",)):
-            rebuilder = self.rebuilder(self.terms(dry=True))
+            rebuilder = self.rebuilder(dataclasses.replace(terms, received=()))
             signature = rebuilder.signature(1)
+        if self.received:  # each file is to fit, before anything is trained
+            with blaming(()):
+                self.rebuilder(terms).signature(max(model.at for model in self.received) + 1)
         if self.analyses or self.evaluate.probes:
             looked_at = (self.analyses, self.evaluate.probes or ())
             check_observable(rebuilder.begun(1), str(self.strategy["kind"]), *looked_at)
+        if self.galleries is not None:
+            check_comparable(rebuilder.begun(1), str(self.strategy["kind"]))
         held = {*SAMPLE_KINDS, *(declared.kind for declared in signature.declared.values())}
         self._check_policy(held)
         self._check_fixed(held)

@@ -1,4 +1,4 @@
-"""Metrics: pure functions of accuracy records, and of features.
+"""Metrics: pure functions of accuracy records, and of features where galleries outlive the models that made them.
 
 Accuracies are fractions; a metric that is undefined is None, never 0.  What works on features is imported on first
 use, so that the others need no torch.
@@ -22,14 +22,35 @@ from cl_engine.metrics.accuracy import (
     last_accuracy,
     learning_accuracy,
 )
+from cl_engine.metrics.compatibility import (
+    average_compatibility,
+    average_cross_accuracy,
+    backward_compatibility,
+    compatibility_metrics,
+    forward_compatibility,
+)
 
 if TYPE_CHECKING:
+    from cl_engine.metrics.cross_tests import class_templates, compatibility_matrix, cross_test
+    from cl_engine.metrics.inequalities import satisfaction
+    from cl_engine.metrics.nearest import search
+    from cl_engine.metrics.retrieval import mean_average_precision, recall_at_k
     from cl_engine.metrics.similarity import linear_cka, unbiased_cka, unbiased_hsic
+    from cl_engine.metrics.verification import verification_accuracy, verification_pairs
 
 _HOMES = {
+    "class_templates": "cross_tests",
+    "compatibility_matrix": "cross_tests",
+    "cross_test": "cross_tests",
+    "satisfaction": "inequalities",
     "linear_cka": "similarity",
+    "mean_average_precision": "retrieval",
+    "recall_at_k": "retrieval",
+    "search": "nearest",
     "unbiased_cka": "similarity",
     "unbiased_hsic": "similarity",
+    "verification_accuracy": "verification",
+    "verification_pairs": "verification",
 }
 
 __all__ = [
@@ -38,15 +59,29 @@ __all__ = [
     "anytime_accuracy",
     "area_under_curve",
     "average_accuracy",
+    "average_compatibility",
+    "average_cross_accuracy",
     "average_group_accuracy",
+    "backward_compatibility",
     "backward_transfer",
     "class_metrics",
+    "class_templates",
+    "compatibility_matrix",
+    "compatibility_metrics",
+    "cross_test",
     "forgetting",
+    "forward_compatibility",
     "last_accuracy",
     "learning_accuracy",
     "linear_cka",
+    "mean_average_precision",
+    "recall_at_k",
+    "satisfaction",
+    "search",
     "unbiased_cka",
     "unbiased_hsic",
+    "verification_accuracy",
+    "verification_pairs",
 ]
 
 

@@ -60,27 +60,22 @@ class Head(nn.Module):
         return F.linear(features, self.weight, self.bias)
 
 
-class CosineHead(nn.Module):
-    """A cosine classifier with a learned scale: ``scores = eta cos(W, f)``, without bias.
-
-    LUCIR (Hou et al., CVPR 2019, equation 4); as in its code eta starts at 1.  :class:`ProxyHead` has several rows
-    a class.
-    """
+class UnbiasedHead(nn.Module):
+    """A linear classifier without bias: ``scores = W f``."""
 
     ledger_kind = "head"
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(0, features))
-        self.scale = nn.Parameter(torch.ones(()))
 
     def grow(self, classes: int, generator: torch.Generator) -> None:
-        """Add rows up to ``classes``, uniform in +-1/sqrt(features); old rows and the scale stay as they are.
+        """Add rows up to ``classes``, uniform in +-1/sqrt(features); old rows stay as they are.
 
         Raises:
             ValueError: fewer classes than there are.
 
-        >>> head = CosineHead(2)
+        >>> head = UnbiasedHead(2)
         >>> head.grow(3, torch.Generator().manual_seed(0))
         >>> head(torch.ones(4, 2)).shape
         torch.Size([4, 3])
@@ -88,6 +83,22 @@ class CosineHead(nn.Module):
         old, features = self.weight.shape
         rows = _new_rows(old, classes, features, features, generator).to(self.weight.device)
         self.weight = nn.Parameter(torch.cat([self.weight.detach(), rows]))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``[B, features]`` to scores ``[B, classes]``."""
+        return F.linear(features, self.weight)
+
+
+class CosineHead(UnbiasedHead):
+    """A cosine classifier with a learned scale: ``scores = eta cos(W, f)``, without bias.
+
+    LUCIR (Hou et al., CVPR 2019, equation 4); as in its code eta starts at 1.  :class:`ProxyHead` has several rows
+    a class.  It grows by rows, as :class:`UnbiasedHead` does.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``[B, features]`` to scores ``[B, classes]``, in +-scale."""
@@ -148,6 +159,9 @@ class SimplexHead(nn.Module):
     wide, with a learned J without bias; otherwise ``z = f`` and nothing is learned here.  z is not normalised and
     there is no scale.  The vertices follow from their number: the ledger lists them with 0 bytes.
 
+    With ``from_end`` class c has vertex ``reserved - 1 - c`` instead, as IAM-CL2R's clients have: whoever trains on
+    other classes takes vertices from the other end, and the two never meet while all of them fit.
+
     Their softmax is over all reserved classes: :meth:`reserved_scores` is what to minimise a cross-entropy of.
 
     Raises:
@@ -158,10 +172,11 @@ class SimplexHead(nn.Module):
     _held_kinds: ClassVar[dict[str, str]] = {"vertices": "regenerable"}  # as the ledger reads it off any module
     vertices: Tensor
 
-    def __init__(self, features: int, reserved: int) -> None:
+    def __init__(self, features: int, reserved: int, from_end: bool = False) -> None:
         super().__init__()
         self.classes = 0
-        self.register_buffer("vertices", simplex(reserved), persistent=False)
+        vertices = simplex(reserved)
+        self.register_buffer("vertices", vertices.flip(0) if from_end else vertices, persistent=False)
         same = features == reserved - 1
         self.weight = None if same else nn.Parameter(torch.zeros(reserved - 1, features))
 

@@ -13,6 +13,7 @@ from cl_engine.config.scenario import Scenario
 from cl_engine.data.samples import Samples
 from cl_engine.evaluation.accuracy import Accuracy
 from cl_engine.evaluation.analyses import Analyses
+from cl_engine.evaluation.compatibility import Compatibility
 from cl_engine.evaluation.evaluator import Diagnostic, Evaluator, Predictor
 from cl_engine.evaluation.probe_data import ProbeData
 from cl_engine.evaluation.probes import Probes
@@ -62,6 +63,9 @@ class Stream:
             true = class_ids(labels, self.order)
             chosen = ProbeData(self.train, true, test, self.plan, groups, options.probe_samples)
             self.diagnostics.append(Probes(chosen, options.probes))
+        if scenario.galleries:
+            found = scenario.galleries
+            self.diagnostics.append(Compatibility(found.gallery.load(), found.queries.load(), found.protocol))
         self.deliveries = deliveries(self.plan.sizes.tolist(), micro_batch, options.samples, options.protocol)
 
     def samples(self, index: int) -> Samples:

@@ -19,6 +19,7 @@ from cl_engine.models.teacher import frozen_copy
 from cl_engine.randomness import torch_generator
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.terms.charges import Charges, bytes_of
+from cl_engine.terms.received import Received
 from cl_engine.terms.training import Training
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Task:
         boundaries: whether the stream tells where an experience ends and what is in it.
         dry: only the sizes of what is held matter, so ``learn`` may skip what does not change them.
         progress: call it with a short text while learning takes long.
+        received: the model that takes the place of the one that learns, before this experience, or None.
         normalisation: mean and deviation per channel that image values are standardised by, or None for [-1, 1].
         evaluate_every: predictions are asked for every so many samples; None: only after experiences.
     """
@@ -77,11 +79,13 @@ class Task:
         evaluate_every: int | None = None,
         charges: Charges | None = None,
         once: Once | None = None,
+        received: Received | None = None,
     ) -> None:
         self.index, self.shape, self.training = index, shape, copy.copy(training or Training())
         self.device = device or torch.device("cpu")
         self.online, self.boundaries, self.dry = online, boundaries, dry
         self.progress, self.normalisation, self.evaluate_every = progress, normalisation, evaluate_every
+        self.received = received
         self._seen, self._old = exposure.seen_classes, exposure.seen_classes - len(exposure.new_classes)
         self._visible = (exposure.classes, exposure.new_classes) if boundaries else None
         self._seed, self._budget, self._model_dtype = seed, copy.copy(budget), model_dtype

@@ -15,6 +15,7 @@ from cl_engine.memory.compression import ModelDtype
 from cl_engine.memory.ledger import Entry
 from cl_engine.scenarios.exposure import Exposure
 from cl_engine.terms.charges import Charges
+from cl_engine.terms.received import Received
 from cl_engine.terms.task import Once, Task, silent
 from cl_engine.terms.training import Training
 
@@ -35,6 +36,7 @@ class Terms:
         model_dtype: what the model is held as between experiences.
         dry: nothing is trained, only the sizes of what is held matter.
         normalisation: mean and deviation per channel of images, or None.
+        received: models that take the place of the one that learns.
         extractor: what features of samples are made with; in the ledger at every boundary.
         evaluate_every: accuracy is measured every so many delivered samples; None: only after experiences.
     """
@@ -52,6 +54,7 @@ class Terms:
     normalisation: Normalisation | None = None
     extractor: tuple[Entry, ...] = ()
     evaluate_every: int | None = None
+    received: tuple[Received, ...] = ()
 
     def task(
         self,
@@ -78,6 +81,7 @@ class Terms:
             evaluate_every=self.evaluate_every,
             charges=charges,
             once=once,
+            received=next((model for model in self.received if model.at == index), None),
         )
 
     def enforce(self, entries: list[Entry], transient: Mapping[str, int], index: int) -> None:

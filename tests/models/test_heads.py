@@ -256,6 +256,14 @@ def test_a_simplex_head_scores_its_vertices_after_a_projection_without_bias():
     np.testing.assert_allclose(head(f).detach().numpy(), expected[:, :3], atol=1e-6)
 
 
+def test_from_the_end_class_c_has_the_vertex_that_is_so_far_from_the_last_and_all_vertices_are_in_the_softmax():
+    head, f = SimplexHead(4, reserved=5, from_end=True), features(8, 4)
+    head.grow(2, torch.Generator())
+    torch.testing.assert_close(head(f), f @ simplex(5)[[4, 3]].T)
+    first = grown(SimplexHead(4, reserved=5), 2)
+    torch.testing.assert_close(head.reserved_scores(f).logsumexp(1), first.reserved_scores(f).logsumexp(1))
+
+
 def test_a_simplex_head_for_features_of_its_width_has_nothing_to_learn():
     head, f = grown(SimplexHead(4, reserved=5), 3), features(8, 4)
     assert list(head.parameters()) == []

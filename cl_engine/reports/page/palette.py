@@ -25,7 +25,7 @@ FAMILIES = {  # family: colour on the light and on the dark ground
     "expansion": ("#bf73d5", "#ae4ba5"),
     "closed_form": ("#e76d1e", "#d5342d"),
     "prototypes": ("#3e9f99", "#39f4f9"),
-    "compatible": ("#7638d1", "#6761e1"),
+    "stationary": ("#7638d1", "#6761e1"),
     "own": ("#0c30fc", "#b43c4e"),
 }
 OTHER = "own"  # of a family that is not ours

@@ -100,7 +100,7 @@ class Replay(Finetune):
     def learn(self, task: Task, samples: Samples) -> None:
         """Train on samples and exemplars, then let the samples compete for a place among the exemplars."""
         if self._on_features:
-            samples = Samples(samples.through(self.features), samples.y)
+            samples = Samples(samples.through(self.frozen_features), samples.y)
         task.once(self.network, lambda: self.train_on(task, samples))
         features = self.features_of_held
         if task.dry and self.selection in BY_FEATURES:
@@ -133,6 +133,10 @@ class Replay(Finetune):
         """Return a network's scores ``[B, classes]`` of samples as the memory holds them: features or raw ones."""
         scores: Tensor = network.head(x) if self._on_features else network(x)
         return scores
+
+    def frozen_features(self, x: Tensor) -> Tensor:
+        """Return features ``[B, D]`` of a frozen backbone, which the memory holds instead of samples."""
+        return Finetune.features(self, x)
 
     def features_of_held(self, x: Tensor) -> Tensor:
         """Return features ``[B, D]`` of samples as the memory holds them: features or raw ones."""

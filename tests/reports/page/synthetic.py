@@ -111,7 +111,7 @@ def sweep_rows(strategies, budgets, seeds, policies=("full",), experiences=5):
 def strategies(count):
     """Names and families of so many strategies."""
     names = list(FAMILIES.items())
-    others = ["rehearsal", "distillation", "expansion", "compatible", "regularisation", "closed_form", "prototypes"]
+    others = ["rehearsal", "distillation", "expansion", "stationary", "regularisation", "closed_form", "prototypes"]
     return names[:count] + [(f"method-{i}", others[i % len(others)]) for i in range(count - len(names))]
 
 

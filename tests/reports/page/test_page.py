@@ -348,7 +348,7 @@ def test_a_strategy_of_ones_own_stands_under_own():
     chips = re.search(r'<fieldset class="chips">(.*?)</fieldset>', html_of(page_of(rows)), re.DOTALL)[1]
     groups = [re.sub("<[^>]+>", " ", group).split() for group in chips.split('<span class="of">')[1:]]
     assert ["own", "mine:Mine"] in groups
-    assert not any("compatible" in group for group in groups)
+    assert not any("stationary" in group for group in groups)
 
 
 def test_each_strategy_has_a_key_of_its_own_beside_its_name():

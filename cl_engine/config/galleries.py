@@ -1,0 +1,174 @@
+"""The `evaluate.compatibility` section: which samples are the gallery, which ones are queries, and the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from cl_engine.data.samples import DataSource, Labels, Samples
+from cl_engine.evaluation.observing import representation
+from cl_engine.kinds.problems import Problem, Problems
+from cl_engine.kinds.signature import Part, Section
+from cl_engine.metrics.cross_tests import Protocol
+from cl_engine.scenarios.plan import StreamPlan
+from cl_engine.strategies.strategy import Strategy
+
+WHERE = ("evaluate", "compatibility")
+Split = Literal["train", "test"]
+Classes = Annotated[
+    list[int] | None,
+    Field(description="labels of the classes; default: of the scenario's own data what the stream leaves out"),
+]
+
+
+def gallery(
+    *,
+    data: Annotated[Any, Part("data"), Field(description="whose samples; default: the scenario's own")] = None,
+    split: Annotated[Split, Field(description="which part of the data")] = "test",
+    classes: Classes = None,
+) -> None:
+    """Name the options of the gallery; never called."""
+
+
+def queries(
+    *,
+    data: Annotated[Any, Part("data"), Field(description="whose samples; default: as the gallery")] = None,
+    split: Annotated[Split, Field(description="which part of the data")] = "train",
+    classes: Annotated[list[int] | None, Field(description="labels; default: as the gallery")] = None,
+) -> None:
+    """Name the options of the queries; never called."""
+
+
+def compatibility(
+    *,
+    gallery: Annotated[Any, Section(gallery), Field(description="what every model embeds once and keeps")] = {},  # noqa: B006
+    queries: Annotated[Any, Section(queries), Field(description="what later models search it with")] = {},  # noqa: B006
+    protocol: Annotated[
+        Protocol,
+        Field(
+            description="top-1 among one template a class (IAM-CL2R) or all instances, mean average precision, or "
+            "verification of pairs (CoReS, CL2R)"
+        ),
+    ] = "templates",
+) -> None:
+    """Name the options of `evaluate.compatibility`; never called."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Samples of some classes of a part of a data source."""
+
+    source: DataSource
+    split: Split
+    classes: tuple[int, ...]
+
+    def load(self) -> Samples:
+        """Return the samples, with the data's own labels."""
+        data = self.source.load()
+        part = data.train if self.split == "train" else data.test
+        return part[torch.isin(part.y, torch.tensor(self.classes))]
+
+
+@dataclass(frozen=True)
+class Galleries:
+    """What compatibility is measured on.
+
+    Attributes:
+        gallery: what every model embeds once.
+        queries: what is searched for.
+        protocol: how a score is made.
+    """
+
+    gallery: Chosen
+    queries: Chosen
+    protocol: Protocol
+
+
+def galleries_of(
+    options: Mapping[str, Any],
+    own: DataSource,
+    labels: Labels,
+    plan: StreamPlan,
+    made: Callable[[Mapping[str, Any]], DataSource],
+) -> Galleries:
+    """Return what a section says.
+
+    Args:
+        options: the section, complete.
+        own: the scenario's own data.
+        labels: its labels.
+        plan: of the stream.
+        made: makes a data source of what the section says of one.
+
+    Raises:
+        Problems: samples of another shape, classes that are not there, that the stream delivers, or that the
+            gallery lacks; fewer than two classes.
+    """
+    said = options["gallery"]
+    chosen = _chosen("gallery", said, own if said["data"] is None else made(said["data"]), said["classes"])
+    if said["data"] is None:
+        chosen = _held_out(chosen, said["classes"], labels, plan)
+    asked = options["queries"]
+    source = chosen.source if asked["data"] is None else made(asked["data"])
+    wanted = _chosen("queries", asked, source, asked["classes"] or list(chosen.classes))
+    for name, part in (("gallery", chosen), ("queries", wanted)):
+        shape = part.source.labels().shape
+        if shape != labels.shape:
+            what = (
+                f"samples are {list(shape)} and those of the stream {list(labels.shape)}; allowed: the same shape"
+            )
+            raise _problem(name, "data", what)
+        if part.source is own and (met := _met(part.classes, labels, plan)):
+            what = f"the stream delivers class {met[0]}; allowed: classes that it leaves out, or other data"
+            raise _problem(name, "classes", what)
+    if lacking := sorted({*wanted.classes} - {*chosen.classes}):
+        raise _problem("queries", "classes", f"the gallery has no class {lacking[0]}; allowed: its classes")
+    if len(chosen.classes) < 2:
+        raise _problem("gallery", "classes", "fewer than two classes; allowed: two or more")
+    return Galleries(chosen, wanted, options["protocol"])
+
+
+def check_comparable(strategy: Strategy, kind: str) -> None:
+    """Check that a strategy that has begun has features.
+
+    Raises:
+        Problems: it has none.
+    """
+    if representation(strategy) is None:
+        what = f"compares features, and {kind} has none; allowed: a strategy that has features(x), [B, D]"
+        raise Problems([Problem(WHERE, what)])
+
+
+def _chosen(name: str, said: Mapping[str, Any], source: DataSource, classes: list[int] | None) -> Chosen:
+    labels = source.labels()
+    there = np.unique(labels.train if said["split"] == "train" else labels.test).tolist()
+    if unknown := sorted({*(classes or ())} - {*there}):
+        raise _problem(name, "classes", f"this data has no class {unknown[0]}; allowed: labels of its samples")
+    return Chosen(source, said["split"], tuple(sorted({*(there if classes is None else classes)})))
+
+
+def _held_out(chosen: Chosen, asked: list[int] | None, labels: Labels, plan: StreamPlan) -> Chosen:
+    if asked is not None:
+        return chosen
+    left = tuple(sorted({*chosen.classes} - {*_met(chosen.classes, labels, plan)}))
+    if not left:
+        what = (
+            "the stream delivers every class of this data; allowed: other data, or a stream that leaves classes "
+            "out (such as class-incremental with `remainder: drop`)"
+        )
+        raise _problem("gallery", "data", what)
+    return Chosen(chosen.source, chosen.split, left)
+
+
+def _met(classes: tuple[int, ...], labels: Labels, plan: StreamPlan) -> list[int]:
+    """Return those of the classes that the stream delivers a sample of, ascending."""
+    return [int(label) for label in np.intersect1d(labels.train[plan.indices], classes)]
+
+
+def _problem(part: str, option: str, what: str) -> Problems:
+    return Problems([Problem((*WHERE, part, option), what)])

@@ -1,0 +1,1 @@
+"""Representations that stay comparable while the model changes, and what they are compared with."""
