@@ -32,4 +32,4 @@ def shard(
     wrong = [part for part in parts if part >= of]
     if wrong or len(set(parts)) < len(parts):
         raise OptionError("parts", f"got {parts}; allowed: numbers from 0 to {of - 1}, each once")
-    return narrowed(plan, np.isin(np.arange(len(plan.indices)) % of, parts), "parts", "other shards'")
+    return narrowed(plan, np.isin(np.arange(len(plan.indices)) % of, parts), "parts", "of other shards")

@@ -34,7 +34,7 @@ def without(
     _check("classes", classes, delivered)
     _check("samples", samples, plan.indices)
     gone = np.isin(delivered, classes) | np.isin(plan.indices, samples)
-    return narrowed(plan, ~gone, "classes" if classes else "samples", "asked for")
+    return narrowed(plan, ~gone, "classes" if classes else "samples", "as asked")
 
 
 def narrowed(plan: StreamPlan, kept: npt.NDArray[np.bool_], option: str, why: str) -> StreamPlan:
@@ -49,7 +49,7 @@ def narrowed(plan: StreamPlan, kept: npt.NDArray[np.bool_], option: str, why: st
         return plan
     offsets = np.concatenate([[0], np.cumsum(kept)])[plan.offsets]
     labels = None if plan.labels is None else plan.labels[kept]
-    note = f"{int((~kept).sum())} of {len(kept)} deliveries left out, {why}"
+    note = f"{int((~kept).sum())} of {len(kept)} deliveries left out {why}"
     return dataclasses.replace(
         plan, indices=plan.indices[kept], offsets=offsets, labels=labels, notes=(*plan.notes, note)
     )
