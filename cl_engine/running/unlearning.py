@@ -15,6 +15,7 @@ from cl_engine.errors import InputError
 from cl_engine.running.derived import Derived, derived_scenario, finished
 from cl_engine.running.record import RunRecord
 from cl_engine.running.stream import Stream
+from cl_engine.strategies.additive import OFF_CPU
 
 UNLEARNED = "unlearned"
 TOLERANCE = 1e-9  # relative; a certificate within it says that both are equal
@@ -46,6 +47,8 @@ def unlearn_run(
         InputError: nothing is left to remove, or the strategy cannot unlearn exactly; the line says why.
     """
     old = finished(Path(run))
+    if (device := old.result["environment"]["device"]) != "cpu":
+        raise InputError(f"{old.path}: was learned on {device}; {OFF_CPU}")
     plan, stream = old.scenario.plan, Stream(old.scenario, old.scenario.terms())
     delivered = plan.delivered(old.scenario.labels.train)
     gone = np.isin(delivered, classes) | np.isin(plan.indices, samples)

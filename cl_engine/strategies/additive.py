@@ -11,6 +11,8 @@ from cl_engine.data.samples import Samples
 from cl_engine.errors import InputError
 from cl_engine.strategies.on_features import CHUNK, OnFeatures
 
+OFF_CPU = "off the CPU products are of single precision, and a rest would be left; allowed: the CPU"
+
 
 class Additive(OnFeatures):
     """A strategy over sums, float64 or of the type that they are held in.
@@ -45,7 +47,8 @@ class Additive(OnFeatures):
         Raises:
             InputError: this strategy cannot, or there are not so many samples of a class; nothing is changed.
         """
-        self._able(self.cannot_unlearn(), "unlearn")
+        off_cpu = self.counts.device.type != "cpu"
+        self._able(OFF_CPU if off_cpu else self.cannot_unlearn(), "unlearn")
         taken = torch.bincount(samples.y, minlength=len(self.counts))
         if len(taken) > len(self.counts) or bool((taken > self.counts).any()):
             raise InputError(
