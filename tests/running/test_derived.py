@@ -15,6 +15,7 @@ from cl_engine.cli.app import app
 from cl_engine.cli.status import exit_status
 from cl_engine.config.scenario import ConfigError, Scenario
 from cl_engine.errors import InputError
+from cl_engine.reports.result import sealed
 from cl_engine.reports.results import read_results
 from cl_engine.running.merging import merge_runs
 from cl_engine.running.planner import plan_memory
@@ -191,6 +192,16 @@ def test_what_is_not_in_the_stream_or_no_finished_run_is_refused(tmp_path):
         unlearn_run(run.directory, classes=[1])
     with pytest.raises(ConfigError, match="there is no such file"):
         unlearn_run(tmp_path / "none", classes=[1])
+
+
+def test_a_run_that_was_learned_on_a_gpu_cannot_unlearn(tmp_path):
+    run = ran(tmp_path)
+    result = run.to_dict()
+    del result["sha256"]
+    result["environment"]["device"] = "cuda"
+    (run.directory / "result.json").write_text(json.dumps(sealed(result)))
+    with pytest.raises(InputError, match="was learned on cuda; .* single precision.*; allowed: the CPU"):
+        unlearn_run(run.directory, classes=[1])
 
 
 def test_runs_that_do_not_fit_each_other_are_not_merged(tmp_path):
