@@ -200,7 +200,7 @@ def test_a_run_that_was_learned_on_a_gpu_cannot_unlearn(tmp_path):
     del result["sha256"]
     result["environment"]["device"] = "cuda"
     (run.directory / "result.json").write_text(json.dumps(sealed(result)))
-    with pytest.raises(InputError, match="was learned on cuda; .* single precision.*; allowed: the CPU"):
+    with pytest.raises(InputError, match=r"was learned on cuda; .* single precision.*; allowed: the CPU"):
         unlearn_run(run.directory, classes=[1])
 
 
