@@ -16,6 +16,7 @@ from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Audit, RebuildAudit
 from cl_engine.running.isolated import ProcessAudit
 from cl_engine.running.living import live
+from cl_engine.running.loading import modules_beside
 from cl_engine.running.record import RunRecord, memory_facts, result_of
 from cl_engine.running.sharing import Sharing
 from cl_engine.running.store import ResumeError, RunDirectory
@@ -160,11 +161,6 @@ def _nothing_to_resume(directory: Path, scenario: Scenario) -> str:
     more = f" and {len(others) - SHOWN:,} more" if len(others) > SHOWN else ""
     of_name = f" (runs of other options or data: {', '.join(others[:SHOWN])}{more})" if others else ""
     return f"{directory} holds no finished experience, so the run begins anew{of_name}"
-
-
-def modules_beside(scenario: Scenario) -> dict[str, bytes]:
-    """Return the user's own modules beside the scenario file, so that the run directory re-creates its run."""
-    return {path.name: path.read_bytes() for path in scenario.sources if path.parent == scenario.folder}
 
 
 __all__: Sequence[str] = ["MemoryContractError", "Reporter", "ResumeError", "run"]

@@ -15,6 +15,7 @@ from cl_engine.cli.compatibility import compatibility
 from cl_engine.cli.data import data
 from cl_engine.cli.features import features
 from cl_engine.cli.list import list_kinds
+from cl_engine.cli.merge import merge
 from cl_engine.cli.options import show_version
 from cl_engine.cli.preview import preview
 from cl_engine.cli.report import report
@@ -23,6 +24,7 @@ from cl_engine.cli.runs import runs
 from cl_engine.cli.schema import schema
 from cl_engine.cli.status import exit_status
 from cl_engine.cli.sweep import sweep
+from cl_engine.cli.unlearn import unlearn
 
 app = typer.Typer(
     add_completion=False,
@@ -51,6 +53,8 @@ app.command()(check)
 app.command()(data)
 app.command()(features)
 app.command()(compatibility)
+app.command()(unlearn)
+app.command()(merge)
 app.command()(preview)
 app.command()(budget)
 app.command("list")(list_kinds)

@@ -24,7 +24,7 @@ from cl_engine.kinds.signature import options_model
 from cl_engine.kinds.validation import validate
 from cl_engine.memory.alignment.reference import reference
 from cl_engine.memory.budget import MemoryOptions
-from cl_engine.scenarios import MODIFIERS
+from cl_engine.scenarios import MODIFIERS, REDUCTIONS
 from cl_engine.scenarios.composition import canonical, compose
 from cl_engine.scenarios.every import every_stream
 from cl_engine.scenarios.plan import PlanError, StreamPlan
@@ -220,7 +220,8 @@ class Check:
         modifiers = {name: stream[name] for name in MODIFIERS if stream[name] is not None}
         with blaming(("stream",)):
             seed, empty = stream.get("seed", 0), stream["empty"]
-            plan = compose(labels.train, family, own, modifiers, seed, empty, labels.train_domains)
+            reductions = {name: stream[name] for name in REDUCTIONS if stream[name] is not None}
+            plan = compose(labels.train, family, own, modifiers, seed, empty, labels.train_domains, reductions)
         with blaming(("stream", "transform")):
             sample = torch.zeros(1, *labels.shape, dtype=sample_dtype(labels.shape))
             for transform in plan.transforms or ():

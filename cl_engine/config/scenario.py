@@ -31,6 +31,7 @@ from cl_engine.kinds.problems import Problem, Problems, did_you_mean, shown
 from cl_engine.memory.alignment.reference import reference_bytes
 from cl_engine.memory.budget import SAMPLE_KINDS, Budget, MemoryOptions
 from cl_engine.memory.ledger import KINDS, Entry, ledger
+from cl_engine.scenarios import REDUCTIONS
 from cl_engine.scenarios.exposure import Exposure, exposures
 from cl_engine.scenarios.plan import StreamPlan
 from cl_engine.scenarios.shipped import find
@@ -329,7 +330,11 @@ def _path(scenario: str | Path) -> Path:
 
 
 def _without(stream: Mapping[str, Any], derived: frozenset[str]) -> dict[str, Any]:
-    """Leave out the seeds that follow from the root seed, so that they still do when that is changed."""
+    """Leave out the seeds that follow from the root seed, so that they still do when that is changed.
+
+    What reduces nothing names no run.
+    """
     kept = {k: v for k, v in stream.items() if not (k == "seed" and k in derived)}
+    kept = {k: v for k, v in kept.items() if not (k in REDUCTIONS and v is None)}
     modifiers = {name: {k: v for k, v in kept[name].items() if k != "seed"} for name in derived - {"seed"}}
     return {**kept, **modifiers}

@@ -37,3 +37,8 @@ def load(directory: str | Path) -> Strategy:
     state, lines = found
     rebuilder = scenario.rebuilder(scenario.terms())
     return rebuilder.rebuilt(len(lines), HeldState.read(state, rebuilder.signature(len(lines))))
+
+
+def modules_beside(scenario: Scenario) -> dict[str, bytes]:
+    """Return the user's own modules beside the scenario file, so that the run directory re-creates its run."""
+    return {path.name: path.read_bytes() for path in scenario.sources if path.parent == scenario.folder}

@@ -3,7 +3,8 @@
 Each kind below is a function ``family(targets, *, options..., seed)``; its keyword arguments are its options.
 One that is ``family(targets, domains, *, ...)`` is handed the domains of the data too, or None.
 A modifier changes the stream of any family and is declared the same way; they apply in the order given here,
-``imbalance`` before the family and the rest after it (:mod:`cl_engine.scenarios.composition`).
+``imbalance`` before the family and the rest after it (:mod:`cl_engine.scenarios.composition`).  A reduction leaves
+deliveries out of the finished plan.
 """
 
 KINDS = {
@@ -33,4 +34,8 @@ MODIFIERS = {
     "drift": "cl_engine.scenarios.modifiers.drift:drift",
     "sizes": "cl_engine.scenarios.modifiers.sizes:sizes",
     "label_noise": "cl_engine.scenarios.modifiers.label_noise:label_noise",
+}
+REDUCTIONS = {
+    "shard": "cl_engine.scenarios.modifiers.shard:shard",
+    "without": "cl_engine.scenarios.modifiers.without:without",
 }

@@ -14,7 +14,7 @@ import numpy as np
 
 from cl_engine.kinds.problems import OptionError, did_you_mean
 from cl_engine.randomness import derive
-from cl_engine.scenarios import CANONICAL, MODIFIERS
+from cl_engine.scenarios import CANONICAL, MODIFIERS, REDUCTIONS
 from cl_engine.scenarios.empty import Empty, without_empty
 from cl_engine.scenarios.plan import Int64, StreamPlan, targets_digest
 
@@ -29,6 +29,7 @@ def compose(
     seed: int,
     empty: Empty | None = None,
     domains: Int64 | None = None,
+    reductions: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> StreamPlan:
     """Return the stream of ``family`` under ``modifiers``, each a name and its options.
 
@@ -63,7 +64,12 @@ def compose(
         plan = dataclasses.replace(plan, notes=(*plan.notes, note))
         if plan.fingerprint == first.fingerprint:  # the seed does not matter
             break
-    return without_empty(plan, policy)
+    plan = without_empty(plan, policy)
+    for name in REDUCTIONS:
+        if reductions and name in reductions:
+            with _options_of(name):
+                plan = _load(REDUCTIONS[name])(targets, plan, **reductions[name])
+    return plan
 
 
 def canonical(stream: Mapping[str, Any], targets: Int64, domains: Int64 | None = None) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from cl_engine.scenarios.empty import Empty
 from cl_engine.scenarios.modifiers.drift import drift as drift_of
 from cl_engine.scenarios.modifiers.imbalance import imbalance as imbalance_of
 from cl_engine.scenarios.modifiers.label_noise import label_noise as label_noise_of
+from cl_engine.scenarios.modifiers.shard import shard as shard_of
 from cl_engine.scenarios.modifiers.sizes import sizes as sizes_of
+from cl_engine.scenarios.modifiers.without import without as without_of
 
 
 def every_stream(
@@ -38,8 +40,14 @@ def every_stream(
             "keep for a published variant, else forbid"
         ),
     ] = None,
+    shard: Annotated[
+        Any, Section(shard_of), Field(description="deliver a share of the stream, as one of several machines would")
+    ] = None,
+    without: Annotated[
+        Any, Section(without_of), Field(description="leave classes or samples out of the planned stream")
+    ] = None,
 ) -> None:
     """Options that every stream takes beside its own.
 
-    Modifiers apply in this order: imbalance, the family itself, drift, sizes, label_noise, empty.
+    Modifiers apply in this order: imbalance, the family itself, drift, sizes, label_noise, empty, shard, without.
     """

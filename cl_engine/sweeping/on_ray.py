@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import cl_engine
-from cl_engine.engine import modules_beside
 from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.problems import one_line
 from cl_engine.reports.result import FILE as RESULT
 from cl_engine.reports.result import LINES
+from cl_engine.running.loading import modules_beside
 from cl_engine.running.store import INDEX, STATE, LockedError, RunDirectory
 from cl_engine.sweeping.cells import Cell
 from cl_engine.sweeping.executors import Event, Job

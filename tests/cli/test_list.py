@@ -8,7 +8,7 @@ import pytest
 
 from cl_engine.cli.app import _status
 from cl_engine.kinds.registry import PACKAGES, kinds
-from cl_engine.scenarios import MODIFIERS
+from cl_engine.scenarios import MODIFIERS, REDUCTIONS
 from cl_engine.strategies.rehearsal.replay import Replay
 from cl_engine.terms.training import Training
 
@@ -41,7 +41,7 @@ def test_json_has_every_kind_modifier_and_section(listed):
     found = strict(listed("--json"))
     for package in PACKAGES:
         assert {e["name"] for e in found[package]} - {"(every kind)"} == {*kinds(package)}
-    assert [e["name"] for e in found["modifiers"]] == [*MODIFIERS]
+    assert [e["name"] for e in found["modifiers"]] == [*MODIFIERS, *REDUCTIONS]
     assert [e["name"] for e in found["sections"]] == ["memory", "training", "evaluate", "memory.budget"]
     assert [*options(found["sections"], "training")] == [field.name for field in dataclasses.fields(Training)]
     assert {"ratio", "profile"} <= {*options(found["modifiers"], "imbalance")}

@@ -148,6 +148,8 @@ def test_a_command_is_one_file_and_the_help_names_them_all():
         "data",
         "features",
         "compatibility",
+        "unlearn",
+        "merge",
     }
     pieces = {"__init__", "app", "options", "status"}
     folder = Path(cl_engine.__file__).parent / "cli"

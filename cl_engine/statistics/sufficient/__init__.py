@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cl_engine.statistics.sufficient.recursion import Recursion
+from cl_engine.statistics.sufficient.sharded import Shard, sum_over
 from cl_engine.statistics.sufficient.solving import Solution, solve
 from cl_engine.statistics.sufficient.spectrum import Spectrum
 from cl_engine.statistics.sufficient.sums import Sums
 
-__all__ = ["Recursion", "Solution", "Spectrum", "Sums", "solve"]
+__all__ = ["Recursion", "Shard", "Solution", "Spectrum", "Sums", "solve", "sum_over"]

@@ -30,6 +30,7 @@ class AEFOCL(Analytic):
     """
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"
+    by_class: ClassVar[tuple[str, ...]] = ("cross", "counts", "totals", "squares")
     totals: Tensor
     squares: Tensor
 
@@ -69,6 +70,14 @@ class AEFOCL(Analytic):
             self.squares.index_add_(0, batch.y, features.square())
             self.sums.add(self.expand(features), batch.y)
         self._solved = None
+
+    def take_away(self, samples: Samples) -> None:
+        """Subtract the samples from all sums."""
+        for batch in samples.batches(CHUNK):
+            features = self.backbone_features(batch.x)
+            self.totals.index_add_(0, batch.y, features, alpha=-1)
+            self.squares.index_add_(0, batch.y, features.square(), alpha=-1)
+            self.sums.subtract(self.expand(features), batch.y)
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return mean and deviation of each class, ``[C, D]``; the deviation of a single sample is 0."""

@@ -12,6 +12,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.statistics.sufficient.solving import solve
 from cl_engine.statistics.sufficient.symmetric import add_gram, packed_length
+from cl_engine.strategies.additive import Additive
 from cl_engine.strategies.closed_form.analytic import GammaOption
 from cl_engine.strategies.closed_form.buffer import ProjectionOption, WidthOption
 from cl_engine.strategies.closed_form.projected import Projected
@@ -20,7 +21,7 @@ from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 
 
-class AIR(Projected):
+class AIR(Projected, Additive):
     """AIR (Fang et al., 2024): ridge regression in which a sample of class c weighs ``C / (n_c sum_j 1/n_j)``.
 
     The weights change with every sample, so each class has a Gram matrix of its own: C of them, as a triangle
@@ -32,6 +33,8 @@ class AIR(Projected):
     """
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"
+    by_class: ClassVar[tuple[str, ...]] = ("grams", "cross", "counts")
+    over_all: ClassVar[tuple[str, ...]] = ()
     grams: Tensor
     cross: Tensor
     counts: Tensor
@@ -78,6 +81,17 @@ class AIR(Projected):
                 add_gram(self.grams[c], phi[batch.y == c])
         self.counts += torch.bincount(samples.y, minlength=len(self.counts))
         self._solved = None
+
+    def subtract(self, phi: Tensor, y: Tensor) -> None:
+        """Subtract features from the sums of their classes."""
+        self.cross.index_add_(0, y, phi, alpha=-1)
+        for c in torch.unique(y).tolist():
+            add_gram(self.grams[c], phi[y == c], -1)
+        self.counts -= torch.bincount(y, minlength=len(self.counts))
+
+    def readout(self) -> Tensor:
+        """Return W."""
+        return self.weights()
 
     def class_weights(self) -> Tensor:
         """Return how much a sample of each class weighs, float64 ``[C]``; 0 without samples."""

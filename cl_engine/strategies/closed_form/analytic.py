@@ -14,7 +14,9 @@ from cl_engine.models.backbone import BackboneOption
 from cl_engine.statistics.sufficient.recursion import ROWS, Recursion
 from cl_engine.statistics.sufficient.sums import Sums
 from cl_engine.statistics.sufficient.symmetric import packed_length
+from cl_engine.strategies.additive import Additive
 from cl_engine.strategies.closed_form.backend import recursive
+from cl_engine.strategies.closed_form.kept import others
 from cl_engine.strategies.closed_form.projected import Projected
 from cl_engine.strategies.on_features import CHUNK
 from cl_engine.terms.task import Task
@@ -30,7 +32,7 @@ Storage = Annotated[
 ]
 
 
-class Analytic(Projected):
+class Analytic(Projected, Additive):
     """Ridge regression on a fixed buffer, equal to the joint solution whatever the stream: ACIL and its relatives.
 
     It holds the sums ``G = X'X`` and ``Q = Y'X``, float64, and solves ``(G + gamma I) W = Q'`` when a prediction is
@@ -150,11 +152,71 @@ class Analytic(Projected):
             parts = [self.backbone_features(batch.x).float() for batch in samples.batches(CHUNK)]
         self.kept, self.labels = torch.cat([self.kept, *parts]), torch.cat([self.labels, samples.y])
         self.counts += torch.bincount(samples.y, minlength=len(self.counts))
+        self._fold()
+
+    def _fold(self) -> None:
+        """Let go of features that are kept, where the sums over them are smaller."""
         features = len(self.kept) * (4 * self.inputs_width + 8)
         if features > 8 * (packed_length(self.size) + len(self.counts) * self.size):
             found = self.sums
             self.gram, self.cross = found.gram, found.cross
             self.kept, self.labels = self.kept[:0].clone(), self.labels[:0].clone()
+
+    def cannot_merge(self) -> str | None:
+        """R and W of the recursion are no sums."""
+        return "solver: recursive holds R and W; allowed: solver: accumulate" if self.recursive else None
+
+    def cannot_unlearn(self) -> str | None:
+        """Nor does single precision give back what was added to it."""
+        if self.storage == "float32":
+            return "storage: float32 leaves a rest of what is taken away; allowed: full, packed, smallest"
+        return self.cannot_merge()
+
+    def take_away(self, samples: Samples) -> None:
+        """Subtract the samples from the sums, or take out their features where these are kept."""
+        if self.storage != "smallest" or len(self.gram):
+            super().take_away(samples)
+            return
+        parts = [self.backbone_features(batch.x).float() for batch in samples.batches(CHUNK)]
+        stay = others(self.kept, self.labels, torch.cat([self.kept[:0], *parts]), samples.y)
+        self.kept, self.labels = self.kept[stay], self.labels[stay]
+        self.counts -= torch.bincount(samples.y, minlength=len(self.counts))
+
+    def subtract(self, phi: Tensor, y: Tensor) -> None:
+        """Subtract features from the sums."""
+        self.sums.subtract(phi, y)
+
+    def add_state(self, other: Analytic) -> None:
+        """Add the sums, or keep the features of both while that is smaller."""
+        if self.storage != "smallest":
+            super().add_state(other)
+        elif len(self.gram) or len(other.gram):
+            found = self.sums
+            found.merge(other.sums)
+            self.gram, self.cross, self.counts = found.gram, found.cross, found.counts
+            self.kept, self.labels = self.kept[:0].clone(), self.labels[:0].clone()
+        else:
+            self.kept = torch.cat([self.kept, other.kept])
+            self.labels = torch.cat([self.labels, other.labels])
+            self.counts += other.counts
+            self._fold()
+
+    def renumber(self, classes: Tensor) -> None:
+        """Give the classes other ids, the labels of kept features too."""
+        before = len(self.counts)
+        super().renumber(classes)
+        if self.storage == "smallest":
+            new = classes.new_zeros(before)
+            new[classes[classes >= 0]] = (classes >= 0).nonzero().flatten()
+            self.labels = new[self.labels]
+
+    def fixed(self) -> dict[str, Tensor]:
+        """Return every tensor, held or rebuilt, that does not change with samples."""
+        return {name: tensor for name, tensor in super().fixed().items() if name not in ("kept", "labels")}
+
+    def readout(self) -> Tensor:
+        """Return W."""
+        return self.weights()
 
     def predict(self, x: Tensor) -> Tensor:
         """Return ridge scores ``[B, classes]``."""

@@ -51,6 +51,10 @@ class GACIL(Analytic):
         if ablate and storage == "smallest":
             raise OptionError("storage", "smallest beside ablate: eclg; allowed: full, packed, float32")
 
+    def cannot_merge(self) -> str | None:
+        """Which labels count depends on the order of samples."""
+        return "ablate: eclg depends on their order; allowed: null" if self.ablate else super().cannot_merge()
+
     def labelled(self, y: Tensor, known: Tensor) -> Tensor | None:
         """Return which labels count; without the gain those of classes that are new."""
         return ~known[y] if self.ablate else None

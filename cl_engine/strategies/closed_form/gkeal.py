@@ -72,6 +72,12 @@ class GKEAL(Analytic):
         if task.dry:
             self.counts += torch.bincount(samples.y, minlength=len(self.counts))
 
+    def cannot_merge(self) -> str | None:
+        """Drawn centres are samples, and those that others would not have drawn."""
+        if self.centres_file is None:
+            return "its centres were drawn from the first samples; allowed: centres: FILE"
+        return super().cannot_merge()
+
     def expand(self, features: Tensor) -> Tensor:
         """Map the backbone's features ``[B, D]`` to one kernel a centre, ``[B, d]``."""
         centres = self.centres.double()

@@ -9,11 +9,12 @@ from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.statistics.sufficient.solving import solve
 from cl_engine.statistics.sufficient.sums import Sums
-from cl_engine.strategies.on_features import CHUNK, OnFeatures
+from cl_engine.strategies.additive import Additive
+from cl_engine.strategies.on_features import CHUNK
 from cl_engine.terms.task import Task
 
 
-class Pooled(OnFeatures):
+class Pooled(Additive):
     """Holds the sums over frozen features (G as a triangle), from which means and scatter follow exactly."""
 
     gram: Tensor
@@ -48,6 +49,15 @@ class Pooled(OnFeatures):
         for batch in samples.batches(CHUNK):
             self.sums.add(self.features(batch.x), batch.y)
         self._solved = None
+
+    def subtract(self, phi: Tensor, y: Tensor) -> None:
+        """Subtract features from the sums."""
+        self.sums.subtract(phi, y)
+
+    def readout(self) -> Tensor:
+        """Return the weights with the biases as a last row, ``[D + 1, C]``."""
+        weights, bias = self.discriminants()
+        return torch.cat([weights, bias[None]])
 
     def predict(self, x: Tensor) -> Tensor:
         """Return scores ``[B, classes]``, minus infinity for a class without samples."""

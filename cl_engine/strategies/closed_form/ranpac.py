@@ -119,6 +119,12 @@ class RanPAC(Analytic):
             self.found.fill_(best_penalty(divided.fitted.spectrum(), divided.validated))
             self._solved = None
 
+    def cannot_merge(self) -> str | None:
+        """The penalty was found from samples."""
+        if self.searches:
+            return "ridge: search found its penalty from samples; allowed: a number"
+        return super().cannot_merge()
+
     def _divided(self, task: Task) -> Divided:
         """Return the experience's own sums, which are gone after it."""
 

@@ -96,6 +96,10 @@ class SLDA(Pooled):
         self.means.copy_(sums / self.counts.clamp(min=1)[:, None])
         self.updates += len(y)
 
+    def cannot_merge(self) -> str | None:
+        """The released update depends on the order of samples."""
+        return "variant: released depends on their order; allowed: exact" if self.variant == "released" else None
+
     def discriminants(self) -> tuple[Tensor, Tensor]:
         """Return the weights ``[D, C]`` and the biases ``[C]``."""
         if self.variant == "released":

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.on_features import CHUNK, OnFeatures
+from cl_engine.strategies.additive import Additive
+from cl_engine.strategies.on_features import CHUNK
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 
 
-class NCM(OnFeatures):
+class NCM(Additive):
     """Nearest class mean of frozen features; holds one sum and one count per class, no sample.
 
     The classifier of iCaRL (Rebuffi et al., CVPR 2017) over all samples instead of exemplars, features not
@@ -22,6 +23,8 @@ class NCM(OnFeatures):
     """
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"
+    by_class: ClassVar[tuple[str, ...]] = ("sums", "counts")
+    over_all: ClassVar[tuple[str, ...]] = ()
     sums: Tensor
     counts: Tensor
 
@@ -49,5 +52,13 @@ class NCM(OnFeatures):
 
     def predict(self, x: Tensor) -> Tensor:
         """Return minus the distance to each class mean, ``[B, classes]``."""
-        means = self.sums / self.counts.clamp(min=1)[:, None]
-        return torch.cdist(self.features(x), means).neg_()
+        return torch.cdist(self.features(x), self.readout()).neg_()
+
+    def subtract(self, phi: Tensor, y: Tensor) -> None:
+        """Subtract features from the sums of their classes."""
+        self.sums.index_add_(0, y, phi, alpha=-1)
+        self.counts -= torch.bincount(y, minlength=len(self.counts))
+
+    def readout(self) -> Tensor:
+        """Return the class means, ``[C, D]``."""
+        return self.sums / self.counts.clamp(min=1)[:, None]
