@@ -154,6 +154,13 @@ def test_several_faults_are_all_reported(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("value", [0, True, [1], float("nan")])
+@pytest.mark.parametrize("option", ["backbone", "codec"])
+def test_a_part_inside_a_part_that_is_none_is_told_once(option, value):
+    with pytest.raises(ConfigError, match=rf"^scenario: strategy.{option}: got [^\n]*; allowed: [^\n]*$"):
+        Scenario.load({"data": "digits", "strategy": {"kind": "replay", option: value}})
+
+
 def test_overrides_go_through_the_same_checks(tmp_path):
     path = write(tmp_path, GOOD)
     assert Scenario.load(path, ["strategy=ncm", "stream.step=2"]).strategy["kind"] == "ncm"

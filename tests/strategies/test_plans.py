@@ -18,9 +18,18 @@ STREAMS = {
 @pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("kind", kinds("strategies"))
 def test_what_is_held_is_what_was_planned(kind, stream):
+    check_plan(kind, STREAMS[stream])
+
+
+@pytest.mark.parametrize("kind", ["bct"])
+def test_what_training_takes_does_not_depend_on_which_labels_share_a_batch(kind):
+    check_plan(kind, {"kind": "si-blurry", "experiences": 3})
+
+
+def check_plan(kind, stream):
     scenario = {
         "data": "digits",
-        "stream": STREAMS[stream],
+        "stream": stream,
         "strategy": {"kind": kind, **small(kind)},
         "training": {"epochs": 1, "updates_per_sample": 0.1},
     }
