@@ -44,6 +44,8 @@ def compatibility(
     from cl_engine.reports.compatibility import compatibility_text, failures, write_compatibility
     from cl_engine.running.store import writing
 
+    if out is not None and out.exists() and any(file.exists() and out.samefile(file) for file in files):
+        raise typer.BadParameter(f"got --out {out}, which is one of the files; allowed: another one")
     read = read_versions(files)
     matrix = compatibility_matrix(
         read.galleries, read.queries, read.gallery_labels, read.query_labels, protocol.value

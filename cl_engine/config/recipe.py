@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cl_engine.config.document import Document, read
-from cl_engine.kinds.problems import Problem, Problems, did_you_mean, shown
+from cl_engine.kinds.problems import Problem, Problems, Where, did_you_mean, shown
 from cl_engine.kinds.validation import resolve, validate
 from cl_engine.scenarios.shipped import RECIPES, shipped
 from cl_engine.terms.training import Training
@@ -29,7 +29,10 @@ def with_recipe(document: Document) -> Document:
         what = f"there is no recipe {shown(name)}{did_you_mean(str(name), shipped(RECIPES))}"
         raise Problems([Problem(("recipe",), f"{what}; allowed: {', '.join(shipped(RECIPES))}")])
     recipe = _read(name)
-    places, key_places = {**recipe.places, **document.places}, {**recipe.key_places, **document.key_places}
+    places, key_places = (
+        {**{where: place for where, place in of_recipe.items() if not _says(document.tree, where)}, **own}
+        for of_recipe, own in ((recipe.places, document.places), (recipe.key_places, document.key_places))
+    )
     return Document(_filled(document.tree, recipe.tree), document.origin, places, key_places)
 
 
@@ -60,6 +63,15 @@ def _filled(own: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]
         if isinstance(said, Mapping) and isinstance(value, Mapping) and _of_one_kind(said, value):
             filled[key] = _filled(said, value)
     return filled
+
+
+def _says(own: Any, where: Where) -> bool:
+    """Tell whether a scenario has something at a place itself, so that a fault there is no fault of the recipe."""
+    for key in where:
+        if not isinstance(own, Mapping) or key not in own:
+            return False
+        own = own[key]
+    return True
 
 
 def _of_one_kind(own: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:

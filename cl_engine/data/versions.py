@@ -56,8 +56,10 @@ def _read(arrays: Arrays, found: dict[str, Array], galleries: list[Array], queri
         raise DataError(f"lacks {', '.join(missing)}; allowed: {', '.join(needed)}")
     for name, of, there in (("gallery", "gallery_labels", galleries), ("queries", "query_labels", queries)):
         features = arrays.array(name)
-        if features.ndim != 2 or features.dtype.kind != "f" or 0 in features.shape:
-            raise DataError(f"{name} is {features.dtype} {list(features.shape)}; allowed: floats [N, D]")
+        if features.ndim != 2 or features.dtype.kind != "f" or features.itemsize > 8 or 0 in features.shape:
+            raise DataError(
+                f"{name} is {features.dtype} {list(features.shape)}; allowed: floats [N, D], of 64 bits at most"
+            )
         if not np.isfinite(features.sum(dtype=np.float64)):
             raise DataError(f"{name} holds NaN or infinite values; allowed: finite numbers")
         if of in held:

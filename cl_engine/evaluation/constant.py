@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cl_engine.models.backbone import Backbone
 
 MOST = 0.5  # share of constant features from which on it is worth saying
+FEW = 10  # test samples, such as those of a first class, that a healthy feature may be silent for
 
 
 class Range:
@@ -47,7 +48,8 @@ def watched(strategy: nn.Module) -> Iterator[list[str]]:
     """Look at the features that trained backbones make inside the block.
 
     Yields:
-        A list that says, once the block has ended, in which of them more than half of the features never varied.
+        A list that says, once the block has ended, in which of them more than half of the features never varied;
+        nothing of fewer than :data:`FEW` samples.
     """
     said: list[str] = []
     ranges: dict[Backbone, Range] = {}
@@ -62,7 +64,7 @@ def watched(strategy: nn.Module) -> Iterator[list[str]]:
         for hook in hooks:
             hook.remove()
     for seen in ranges.values():
-        if seen.constant > MOST * len(seen.lowest):
+        if seen.rows >= FEW and seen.constant > MOST * len(seen.lowest):
             said.append(
                 f"{seen.constant} of the network's {len(seen.lowest)} features are the same for every test sample: "
                 "most of its units have died; a smaller training.lr, training.clip or training.warmup may help"

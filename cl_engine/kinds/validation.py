@@ -90,6 +90,8 @@ def _validated(model: type[BaseModel], options: Mapping[str, Any], folder: Path 
                 values[name] = _nested(nested_in, given, info.default, folder)
             except Problems as nested:
                 for p in nested.problems:  # several may have one place: options that are missing have their part's
+                    if not p.where and (name,) in problems:
+                        continue  # no part at all, which is said already
                     where, own = (name, *p.where), (name, *p.where, p.what)
                     problems[own] = Problem(where, p.what, p.at_key)
         located = next((m for m in info.metadata if isinstance(m, Located)), None)

@@ -55,7 +55,8 @@ def _meant(text: str, amount_and_unit: re.Match[str] | None) -> str:
     """Say what a budget that is none was probably meant to be."""
     if amount_and_unit:
         unit = amount_and_unit[2].lower()
-        return did_you_mean(unit, [*UNITS, "exemplars"]) if unit not in UNITS else ""
+        known = [*UNITS, "exemplars"]
+        return did_you_mean(unit, known) if unit not in known else ""
     if re.fullmatch("[1-9][0-9]{0,14}", text):
         return f", a text without a unit; write {text} without quotes for bytes, or '{text} exemplars'"
     return ""

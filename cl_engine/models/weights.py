@@ -101,7 +101,7 @@ def fit_weights(
         drop: beginnings of names in the file that are no part of it either.
 
     Raises:
-        WeightsError: names that are missing or left over, or other shapes.
+        WeightsError: names that are missing or left over, other shapes, integers for weights, NaN or infinity.
 
     >>> fit_weights(torch.nn.Linear(2, 3).state_dict(), {"weight": torch.ones(3, 2), "b": torch.ones(3)}, str)
     Traceback (most recent call last):
@@ -117,9 +117,18 @@ def fit_weights(
     over = sorted(name for name in found if name not in targets and not name.endswith(COUNTER))
     shapes = {name: (list(found[name].shape), list(targets[name].shape)) for name in found if name in targets}
     other = [f"{name} is {theirs}, not {ours}" for name, (theirs, ours) in shapes.items() if theirs != ours]
+    both = {name: tensor for name, tensor in found.items() if name in targets}
+    whole = [n for n, t in both.items() if targets[n].is_floating_point() and not t.is_floating_point()]
+    infinite = [n for n, t in both.items() if t.is_floating_point() and not torch.isfinite(t).all()]
     wrong = [
         f"{len(names)} {what} ({', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
-        for what, names in (("missing", missing), ("left over", over), ("of another shape", other))
+        for what, names in (
+            ("missing", missing),
+            ("left over", over),
+            ("of another shape", other),
+            ("of integers", whole),
+            ("with NaN or infinite values", infinite),
+        )
         if names
     ]
     if wrong:

@@ -102,3 +102,20 @@ def test_a_first_file_without_labels_and_a_file_that_is_not_there_are_one_line(t
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "lacks gallery_labels, query_labels" in done.stderr
     assert Done(tmp_path / "none.npz").returncode == 2
+
+
+def test_the_page_never_takes_the_place_of_a_file_that_is_read(tmp_path):
+    files, _, _ = versions(tmp_path)
+    before = files[1].read_bytes()
+    done = Done(*files, "--out", tmp_path / "." / files[1].name)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "which is one of the files" in done.stderr
+    assert files[1].read_bytes() == before
+
+
+@pytest.mark.skipif(np.longdouble().itemsize == 8, reason="this machine has no wider floats")
+def test_floats_that_torch_does_not_have_are_one_line(tmp_path):
+    files, _, _ = versions(tmp_path, gallery=np.zeros((40, 6), np.longdouble))
+    done = Done(*files)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "allowed: floats [N, D], of 64 bits at most" in done.stderr

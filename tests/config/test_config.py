@@ -107,7 +107,7 @@ def test_the_id_tells_scenarios_apart(tmp_path):
         ("seed: 7", "seed: -7", "a.yaml:9:7: seed: got -7; allowed: an integer >= 0"),
         ("seed: 7", "memory: {budget: 10 B}", "a.yaml:9:18: memory.budget: 10 B is less than one exemplar, 68 bytes"),
         ("seed: 7", "memory: {budget: lots}", "a.yaml:9:18: memory.budget: got 'lots'; allowed: bytes such as"),
-        ("seed: 7", "memory: {budget: 0 exemplars}", "a.yaml:9:18: memory.budget: got '0 exemplars'"),
+        ("seed: 7", "memory: {budget: 0 exemplars}", "a.yaml:9:18: memory.budget: got '0 exemplars'; allowed: "),
         ("seed: 7", "memory: {budget: '7000'}", "a.yaml:9:18: memory.budget: got '7000', a text without a unit; write 7000 "
          "without quotes for bytes, or '7000 exemplars'; allowed: bytes such as"),
         ("seed: 7", "memory: {budget: 9 exemplers}", "a.yaml:9:18: memory.budget: got '9 exemplers', did you mean 'exemplars'?"),
@@ -152,6 +152,13 @@ def test_several_faults_are_all_reported(tmp_path):
         "sed",
         "stream.step",
     ]
+
+
+@pytest.mark.parametrize("value", [0, True, [1], float("nan")])
+@pytest.mark.parametrize("option", ["backbone", "codec"])
+def test_a_part_inside_a_part_that_is_none_is_told_once(option, value):
+    with pytest.raises(ConfigError, match=rf"^scenario: strategy.{option}: got [^\n]*; allowed: [^\n]*$"):
+        Scenario.load({"data": "digits", "strategy": {"kind": "replay", option: value}})
 
 
 def test_overrides_go_through_the_same_checks(tmp_path):

@@ -106,6 +106,16 @@ def test_a_value_of_the_recipe_that_does_not_fit_is_located_in_the_recipe():
         Scenario.load({**IMAGES, "recipe": "memo", "training": {"augmentation": None}})
 
 
+@pytest.mark.parametrize(
+    "own", [{"training": None}, {"training": {"first": "x"}}, {"strategy": {"backbone": None}}]
+)
+def test_a_fault_of_the_scenario_is_not_located_in_its_recipe(own):
+    with pytest.raises(cl_engine.ConfigError, match=r"^scenario: (training|strategy)[^\n]*$"):
+        Scenario.load({**IMAGES, "recipe": "memo", **own})
+    with pytest.raises(cl_engine.ConfigError, match=r"^training=null: training: got null[^\n]*$"):
+        Scenario.load({**IMAGES, "recipe": "memo"}, training=None)
+
+
 def test_the_result_names_the_recipe_and_what_differs_and_so_does_its_configuration(tmp_path):
     scenario = {**IMAGES, "recipe": "memo-survey", "strategy": "ncm", "training": SHORT}
     record = cl_engine.run(scenario, out=tmp_path)

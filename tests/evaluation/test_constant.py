@@ -31,6 +31,15 @@ def test_a_network_most_of_whose_units_died_says_so(audit):
     assert all(int(note.split(": ")[1].split(" of the network's 20")[0]) >= 16 for note in said)
 
 
+@pytest.mark.parametrize(("samples", "said"), [(9, 0), (10, 1)])
+def test_a_handful_of_samples_says_nothing_of_units(samples, said):
+    strategy = nn.Module()
+    strategy.network = Network("mlp", (4,), torch.Generator().manual_seed(0), torch.device("cpu"), None)
+    with watched(strategy) as remarks:
+        strategy.network.backbone(torch.zeros(samples, 4))
+    assert len(remarks) == said
+
+
 def test_a_healthy_network_says_nothing():
     assert not [n for n in cl_engine.run({**BASE, "strategy": "finetune"}).to_dict()["notes"] if "died" in n]
 
@@ -53,7 +62,7 @@ def test_only_what_is_trained_is_watched(frozen):
     network = Network("mlp", (4,), torch.Generator().manual_seed(0), torch.device("cpu"))
     network.backbone.requires_grad_(not frozen)
     with watched(nn.ModuleList([network])) as said:
-        network(torch.ones(3, 4))  # equal rows: every feature is constant
+        network(torch.ones(12, 4))  # equal rows: every feature is constant
     assert bool(said) is not frozen
     assert not network.backbone._forward_hooks
 

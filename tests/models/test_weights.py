@@ -135,3 +135,19 @@ def test_what_is_to_be_dropped_may_be_there_and_nothing_is_copied_where_somethin
     assert torch.equal(layer.weight, before)
     fit_weights(layer.state_dict(), {"weight": torch.ones(3, 2, dtype=torch.float16), "bias": torch.ones(3)}, str)
     assert torch.equal(layer.weight, torch.ones(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("bias", "said"),
+    [
+        (torch.ones(3, dtype=torch.int32), r"1 tensor of integers \(bias\)"),
+        (torch.tensor([0.0, float("nan"), 0.0]), r"1 tensor with NaN or infinite values \(bias\)"),
+        (torch.tensor([0.0, float("inf"), 0.0]), r"1 tensor with NaN or infinite values \(bias\)"),
+    ],
+)
+def test_weights_that_no_training_can_go_on_from_are_refused_and_nothing_is_copied(bias, said):
+    layer = nn.Linear(2, 3)
+    before = layer.weight.clone()
+    with pytest.raises(WeightsError, match=said):
+        fit_weights(layer.state_dict(), {"weight": torch.ones(3, 2), "bias": bias}, str)
+    assert torch.equal(layer.weight, before)

@@ -59,6 +59,7 @@ FINGERPRINTS = {
     "digits-rotated": "0011a89ba32a28aa",
     "digits-si-blurry": "b71676024eb64323",
     "digits-til": "73b87e89bfd58042",
+    "everything": "73b87e89bfd58042",
     "imagenet100-memo": "74e18f4ac8283075",
     "memo-cut": "73b87e89bfd58042",
     "memo-freeze": "73b87e89bfd58042",

@@ -4,8 +4,8 @@ import pytest
 
 import cl_engine
 from cl_engine.config.scenario import Scenario
-from cl_engine.kinds.registry import kinds
-from cl_engine.running.planner import plan_memory
+from cl_engine.kinds.registry import kinds, load
+from cl_engine.running.planner import over_budget, plan_memory
 from tests.strategies.small import small
 
 STREAMS = {
@@ -18,9 +18,18 @@ STREAMS = {
 @pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("kind", kinds("strategies"))
 def test_what_is_held_is_what_was_planned(kind, stream):
+    check_plan(kind, STREAMS[stream])
+
+
+@pytest.mark.parametrize("kind", ["bct"])
+def test_what_training_takes_does_not_depend_on_which_labels_share_a_batch(kind):
+    check_plan(kind, {"kind": "si-blurry", "experiences": 3})
+
+
+def check_plan(kind, stream):
     scenario = {
         "data": "digits",
-        "stream": STREAMS[stream],
+        "stream": stream,
         "strategy": {"kind": kind, **small(kind)},
         "training": {"epochs": 1, "updates_per_sample": 0.1},
     }
@@ -29,3 +38,18 @@ def test_what_is_held_is_what_was_planned(kind, stream):
     last = plan["experiences"]
     peak = {name: max(e["training"].get(name, 0) for e in last) for e in last for name in e["training"]}
     assert peak == record.memory["training_peak"]
+
+
+@pytest.mark.parametrize(
+    "kind", [k for k in kinds("strategies") if load("strategies", k).budget_decides == "exemplars"]
+)
+def test_no_budget_is_so_tight_that_exemplars_break_it(kind):
+    scenario = {"data": "digits", "stream": {"step": 5}, "strategy": {"kind": kind, **small(kind)}}
+    without = plan_memory(Scenario.load({**scenario, "memory": {"budget": "1 exemplars"}}))
+    kinds_of_samples = ("exemplars", "labels", "logits", "structure")
+    rest = [
+        sum(b for kind, b in e["kinds"].items() if kind not in kinds_of_samples) for e in without["experiences"]
+    ]
+    plan = plan_memory(Scenario.load({**scenario, "memory": {"budget": max(rest) + 300}}))
+    assert over_budget(plan) == []
+    assert not any("structure" in e["kinds"] for e in plan["experiences"])

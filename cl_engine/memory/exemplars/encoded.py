@@ -102,6 +102,15 @@ class EncodedSamples(Held):
             sizes[self.column_kinds[name]] = sizes.get(self.column_kinds[name], 0) + held.element_size() * width
         return sizes
 
+    def widen(self, name: str, width: int) -> None:
+        """Fill rows of a column ``[N, C]`` up with 0 to ``width`` values.
+
+        In ``begin``, so that the width is announced: what samples alone tell is charged as structure, which no
+        room for exemplars allows for.
+        """
+        held = self.get_buffer(_held_name(name))
+        setattr(self, _held_name(name), nn.functional.pad(held, (0, width - held.shape[1])))
+
     def _joined_columns(self, new: Samples, index: Tensor) -> dict[str, Tensor]:
         """Return the rows at ``index`` of each held column followed by that of ``new``."""
         joined = {}

@@ -72,6 +72,11 @@ class DarkER(Replay):
         )
         self.alpha, self.beta = alpha, beta
 
+    def begin(self, task: Task) -> None:
+        """Begin as ``replay`` does; make room for the logits of the new classes."""
+        super().begin(task)
+        self.memory.widen("logits", task.seen_classes)
+
     def described(self, task: Task, samples: Samples) -> Samples:
         """Return the samples with the logits that they have now, and how many these are."""
         logits = samples.through(self.logits)

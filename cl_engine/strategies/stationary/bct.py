@@ -101,8 +101,11 @@ def influence_loss(features: Tensor, old: Tensor, y: Tensor) -> Tensor:
     tensor(0.6931)
     """
     known = y < len(old)
-    scores = fitted(features[known], old.shape[1]) @ old.detach().T
-    return F.cross_entropy(scores, y[known], reduction="sum") / known.sum().clamp(min=1)
+    if not len(old):
+        features, y, known = features[:0], y[:0], known[:0]
+    # every row has scores, so that what is kept for the backward pass does not depend on the labels
+    scores = fitted(features, old.shape[1]) @ old.detach().T
+    return F.cross_entropy(scores, y.where(known, -100), reduction="sum") / known.sum().clamp(min=1)
 
 
 def fitted(features: Tensor, width: int) -> Tensor:
