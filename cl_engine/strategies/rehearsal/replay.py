@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypedDict
 
 from pydantic import Field
 from torch import Tensor
@@ -51,6 +51,33 @@ MixOption = Annotated[
         "or one shuffled set with the new samples (joint; online: the batch filled up to batch_size)"
     ),
 ]
+
+
+class SlotOptions(TypedDict, total=False):
+    """What every method that rehearses hands on to :class:`Replay`; the classes below add what some hand on too."""
+
+    backbone: BackboneOption
+    total: TotalOption
+    per_class: PerClassOption
+
+
+class MemoryOptions(SlotOptions, total=False):
+    """With quota and codec."""
+
+    quota: QuotaOption
+    codec: CodecOption
+
+
+class RehearsalOptions(MemoryOptions, total=False):
+    """With how many exemplars stand beside a batch; all but how they are chosen."""
+
+    mix: MixOption
+
+
+class ReplayOptions(RehearsalOptions, total=False):
+    """All options of :class:`Replay`."""
+
+    selection: SelectionOption
 
 
 class Replay(Finetune):
