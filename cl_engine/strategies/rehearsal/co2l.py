@@ -111,7 +111,8 @@ class Co2L(Replay):
         else:
             exemplars = self.memory.samples()
         both = samples.labelled(samples.y) + exemplars.labelled(exemplars.y)
-        described = Samples(self.features_of_held(both.x), both.y)
+        features = both.x if self._on_features else self.through(task, both, self.features)
+        described = Samples(features, both.y)
         task.charge("head samples", bytes_of([both.x, described.x, both.y]))
         counts = torch.bincount(both.y, minlength=task.seen_classes)
         loss = partial(self.balanced, weights=1 / counts.clamp(min=1))

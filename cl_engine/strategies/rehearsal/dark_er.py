@@ -53,7 +53,7 @@ class DarkER(Replay):
 
     def described(self, task: Task, samples: Samples) -> Samples:
         """Return the samples with the logits that they have now, and how many these are."""
-        logits = samples.through(self.logits)
+        logits = self.through(task, samples, self.logits)
         task.charge("logits of new samples", logits.numel() * logits.element_size())
         return samples.with_columns(
             logits=logits, width=torch.full_like(samples.y, logits.shape[1], dtype=torch.int32)

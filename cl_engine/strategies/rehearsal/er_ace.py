@@ -55,7 +55,7 @@ class ERACE(Replay):
         if task.online or not task.index:
             return self.memory
         memory = copy.deepcopy(self.memory)
-        memory.update(samples, self._limits(task), task.generator("exemplars in training"), self.features_of_held)
+        memory.update(samples, self._limits(task), task.generator("exemplars in training"), self.chosen_by(task))
         task.charge("exemplars in training", bytes_of(memory))
         return memory
 
