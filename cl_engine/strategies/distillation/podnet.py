@@ -18,7 +18,7 @@ from cl_engine.models.heads import ProxyHead
 from cl_engine.models.imprinting import imprinted
 from cl_engine.models.network import Network
 from cl_engine.models.stage_maps import features_and_maps
-from cl_engine.strategies.distillation.coming import coming
+from cl_engine.strategies.coming import coming
 from cl_engine.strategies.rehearsal.herded import HerdedReplay
 from cl_engine.strategies.rehearsal.replay import MemoryOptions
 from cl_engine.strategies.strategy import BudgetDecides

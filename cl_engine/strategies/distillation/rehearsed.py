@@ -12,7 +12,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.losses import distillation
 from cl_engine.memory.exemplars.encoded import EncodedSamples
 from cl_engine.models.network import Network
-from cl_engine.strategies.distillation.coming import coming
+from cl_engine.strategies.coming import coming
 from cl_engine.strategies.rehearsal.herded import HerdedReplay
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit

@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from cl_engine.data.samples import Samples
 from cl_engine.losses import supervised_contrastive
 from cl_engine.models.projected import ProjectedNetwork
-from cl_engine.strategies.distillation.coming import coming
+from cl_engine.strategies.coming import coming
 from cl_engine.strategies.rehearsal.replay import MemoryOptions, MixOption, Replay, SelectionOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.charges import bytes_of

@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import feature_distillation
-from cl_engine.strategies.distillation.coming import coming
+from cl_engine.strategies.coming import coming
 from cl_engine.strategies.stationary.network import (
     StationaryNetwork,
     teacher_of,
