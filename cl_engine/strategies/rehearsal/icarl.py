@@ -71,6 +71,7 @@ def distilled_bce(scores: Tensor, y: Tensor, old: Tensor | None, label_smoothing
         old: the teacher's logits ``[B, O]`` of classes 0 to O - 1, a constant; None without old classes.
         label_smoothing: share of a new class's target that all C classes get evenly.
 
+    >>> import torch
     >>> distilled_bce(torch.zeros(2, 3), torch.tensor([0, 2]), torch.zeros(2, 1))  # 3 log 2
     tensor(2.0794)
     """
