@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -57,16 +57,48 @@ def options_model(target: Callable[..., Any], also: Callable[..., Any] | None = 
 
 
 def _fields(target: Callable[..., Any]) -> dict[str, Any]:
-    function = target.__init__ if inspect.isclass(target) else target
-    hints = typing.get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {}
-    for index, parameter in enumerate(inspect.signature(function).parameters.values()):
-        if parameter.kind is parameter.KEYWORD_ONLY or (
-            inspect.isclass(target) and index > 0 and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        ):
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[parameter.name] = (hints.get(parameter.name, Any), default)
-    return fields
+    """Return type and default of every keyword argument, by name."""
+    if inspect.isclass(target):
+        return _fields_of_class(target.__mro__)
+    return _keywords(inspect.signature(target), typing.get_type_hints(target, include_extras=True))
+
+
+def _fields_of_class(line: Sequence[type]) -> dict[str, Any]:
+    """Return the fields of the first ``__init__`` in a line of classes.
+
+    One that hands options on, ``**options: Unpack[Names]`` of a TypedDict, has those of the next ``__init__`` under
+    these names too.  What both know stands where the class above has it, what is new follows.
+    """
+    place = next(place for place, found in enumerate(line) if "__init__" in vars(found))
+    function = vars(line[place])["__init__"]
+    signature, hints = inspect.signature(function), typing.get_type_hints(function, include_extras=True)
+    own = _keywords(signature, hints, after_self=True)
+    names = {
+        name
+        for parameter in signature.parameters.values()
+        if parameter.kind is parameter.VAR_KEYWORD
+        for name in _unpacked(hints.get(parameter.name))
+    }
+    above = _fields_of_class(line[place + 1 :]) if names else {}
+    return {**{name: field for name, field in above.items() if name in names or name in own}, **own}
+
+
+def _keywords(signature: inspect.Signature, hints: Mapping[str, Any], after_self: bool = False) -> dict[str, Any]:
+    """Return the fields of keyword arguments; of a method, ``after_self``, positional ones may be given so too."""
+    return {
+        parameter.name: (
+            hints.get(parameter.name, Any),
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for index, parameter in enumerate(signature.parameters.values())
+        if parameter.kind is parameter.KEYWORD_ONLY
+        or (after_self and index > 0 and parameter.kind is parameter.POSITIONAL_OR_KEYWORD)
+    }
+
+
+def _unpacked(hint: Any) -> Collection[str]:
+    """Return the keys of ``Unpack[TypedDict]``; none of another annotation."""
+    return next((typing.get_type_hints(a) for a in typing.get_args(hint) if typing.is_typeddict(a)), {})
 
 
 def aliases(model: type[BaseModel]) -> dict[str, str]:

@@ -10,6 +10,8 @@ The names below are imported on first use, so that the kinds can be listed witho
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,3 +65,15 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _Menu(ModuleType):
+    """Importing a submodule binds its name in the package; where a public name is the same, that stays bound."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(
+            name, getattr(value, name) if name in _HOMES and isinstance(value, ModuleType) else value
+        )
+
+
+sys.modules[__name__].__class__ = _Menu

@@ -53,7 +53,8 @@ def fit(
     learning rate is constant.
 
     What exists only while training is charged to the task: gradients, optimizer state, activations saved for the
-    backward pass, and the batch itself, each the largest that occurred.
+    backward pass, and the batch itself, each the largest that occurred.  Optimizers that live side by side, of
+    several names online, are charged together.
 
     Args:
         module: what is trained, and put into training mode: its parameters with ``requires_grad``.
@@ -107,15 +108,15 @@ def _stepper(module: nn.Module, task: Task, options: Training, groups: Groups | 
     """Return a new stepper, or where it has a ``name`` that of the experience."""
     if name is None:
         return Stepper(module, task, options, groups)
-    stepper = task.steppers.setdefault(name, None) or Stepper(module, task, options, groups)
-    task.steppers[name] = stepper
+    if name not in task.steppers:
+        task.steppers[name] = Stepper(module, task, options, groups)
+    stepper: Stepper = task.steppers[name]
     if not stepper.trains(module, groups):
         raise FitError(
             f"the optimizer {name!r} of this experience trains other parameters than fit() is asked to train now; "
             "allowed: another name for another module, and what takes a gradient stays the same for an experience"
         )
-    found: Stepper = stepper
-    return found
+    return stepper
 
 
 def _fit_epochs(loop: _Loop, stepper: Stepper, step: Callable[[Samples], Tensor]) -> None:

@@ -38,13 +38,14 @@ class Stepper:
         batches: how many batches were seen.
         parts: the parts of the module that is trained.
         due: steps that delivered samples have earned and that were not taken yet; online only.
+        state_bytes: what the optimizer's state takes by now.
     """
 
     def __init__(
         self, module: nn.Module, task: Task, options: Training, groups: Sequence[Mapping[str, Any]] | None
     ) -> None:
         self.task, self.options = task, options
-        self.batches, self.due = 0, 0.0
+        self.batches, self.due, self.state_bytes = 0, 0.0, 0
         self._largest, self._waiting, self._states = 0, 0, -1
         self._hooks: tuple[Hook | None, Hook | None] = (None, None)
         self.parts = Parts(module)
@@ -116,7 +117,7 @@ class Stepper:
         self.optimizer.step()
         if len(self.optimizer.state) != self._states:
             self._states = len(self.optimizer.state)
-            self.task.charge("optimizer", bytes_of(self.optimizer.state))
+            self._charge_state(bytes_of(self.optimizer.state))
         if after_step is not None:
             after_step()
 
@@ -125,7 +126,7 @@ class Stepper:
         self._backward(batch, loss)
         if before_step is not None:
             before_step()
-        self.task.charge("optimizer", self._bytes_of_state())
+        self._charge_state(self._bytes_of_state())
         self._forget_gradients()
 
     def _backward(self, batch: Samples, loss: Callable[[Samples], Tensor]) -> Tensor:
@@ -151,6 +152,11 @@ class Stepper:
     def _forget_gradients(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
+
+    def _charge_state(self, amount: int) -> None:
+        """Charge the state of the optimizer together with those that live beside it for an online experience."""
+        self.state_bytes = amount
+        self.task.charge("optimizer", sum(s.state_bytes for s in {self, *self.task.steppers.values()}))
 
     def _bytes_of_state(self) -> int:
         """Bytes of the optimizer's state after a step on what has a gradient now."""

@@ -5,6 +5,8 @@ import pytest
 import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.kinds.registry import kinds, load
+from cl_engine.models.backbones.identity import Identity
+from cl_engine.models.backbones.mlp import MLP
 from cl_engine.running.planner import over_budget, plan_memory
 from tests.strategies.small import small
 
@@ -53,3 +55,35 @@ def test_no_budget_is_so_tight_that_exemplars_break_it(kind):
     plan = plan_memory(Scenario.load({**scenario, "memory": {"budget": max(rest) + 300}}))
     assert over_budget(plan) == []
     assert not any("structure" in e["kinds"] for e in plan["experiences"])
+
+
+def rows_through_the_backbone(monkeypatch, strategy, samples_per_class):
+    """Return how many rows a backbone sees while a plan is made."""
+    rows = []
+    for backbone in (MLP, Identity):
+
+        def forward(self, x, plainly=backbone.forward):
+            rows.append(len(x))
+            return plainly(self, x)
+
+        monkeypatch.setattr(backbone, "forward", forward)
+    data = {"kind": "gaussian", "classes": 4, "features": 8, "samples_per_class": samples_per_class}
+    stream = {"kind": "class-incremental", "step": 2}
+    training = {"epochs": 1, "batch_size": 8}
+    plan_memory(Scenario.load({"data": data, "stream": stream, "strategy": strategy, "training": training}))
+    monkeypatch.undo()
+    return sum(rows)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        *({"kind": kind, **small(kind), "backbone": "mlp"} for kind in kinds("strategies")),
+        {"kind": "replay", "backbone": "identity", "codec": "features"},
+        {"kind": "er-ace", "selection": "herding"},
+    ],
+    ids=lambda strategy: "-".join(map(str, strategy.values())),
+)
+def test_no_plan_looks_at_every_sample(monkeypatch, strategy):
+    few, many = (rows_through_the_backbone(monkeypatch, strategy, count) for count in (100, 300))
+    assert few == many

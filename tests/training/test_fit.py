@@ -202,6 +202,17 @@ def test_a_dry_run_charges_what_a_real_one_measures(optimizer, online):
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("dry", [False, True])
+def test_optimizers_that_live_side_by_side_are_charged_together(dry):
+    momenta = 4 * (3 * 2 + 2)  # float32, one for each weight and bias of a layer
+    for online, expected in ((False, momenta), (True, 2 * momenta)):  # offline the first one is gone by the second
+        where, first, second = task(online=online, dry=dry), layer(), layer()
+        for part in (samples(3), samples(4)):
+            batches(first, part, where)
+            batches(second, part, where, name="second")
+        assert where.transient["optimizer"] == expected
+
+
 def test_bf16_trains_to_nearly_the_same_weights():
     ends = []
     for precision in ("float32", "bf16"):

@@ -91,16 +91,5 @@ def head_parameters(classes: int, features: int) -> int:
     return classes * features + classes
 
 
-def auxiliary_head_parameters(new_classes: int, features: int) -> int:
-    """Return the weights and biases of the auxiliary head of DER and MEMO: the new classes, and "any old one".
-
-    It exists only while an experience is learned.
-
-    >>> auxiliary_head_parameters(10, 64)
-    715
-    """
-    return head_parameters(new_classes + 1, features)
-
-
 def _head(classes: int, features: int) -> int:
     return model_bytes(head_parameters(classes, features))

@@ -8,14 +8,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
-from cl_engine.memory.codecs.codec import CodecOption
 from cl_engine.memory.exemplars.selection import first
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.network import Network
 from cl_engine.strategies.distillation.rehearsed import DistilledReplay
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, TotalOption
+from cl_engine.strategies.rehearsal.replay import MemoryOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
@@ -46,11 +45,6 @@ class BiC(DistilledReplay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "papers",
-        codec: CodecOption = "raw",
         corrections: Annotated[
             Literal["newest", "all"],
             Field(
@@ -58,8 +52,9 @@ class BiC(DistilledReplay):
                 "they stay, before and behind what is trained (PyCIL, FACIL)"
             ),
         ] = "newest",
+        **options: Unpack[MemoryOptions],
     ) -> None:
-        super().__init__(backbone=backbone, total=total, per_class=per_class, quota=quota, codec=codec)
+        super().__init__(**options)
         self.corrections = corrections
 
     def begin(self, task: Task) -> None:

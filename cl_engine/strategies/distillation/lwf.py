@@ -13,7 +13,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.losses import distillation, masked_cross_entropy
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.network import Network
-from cl_engine.strategies.distillation.coming import coming
+from cl_engine.strategies.coming import coming
 from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task

@@ -10,18 +10,17 @@ from typing import Annotated, ClassVar, Literal, cast
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import feature_distillation, pod, proxy_nca
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.heads import ProxyHead
 from cl_engine.models.imprinting import imprinted
 from cl_engine.models.network import Network
 from cl_engine.models.stage_maps import features_and_maps
-from cl_engine.strategies.distillation.coming import coming
-from cl_engine.strategies.distillation.rehearsed import HerdedReplay
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, TotalOption
+from cl_engine.strategies.coming import coming
+from cl_engine.strategies.rehearsal.herded import HerdedReplay
+from cl_engine.strategies.rehearsal.replay import MemoryOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
@@ -51,11 +50,6 @@ class PODNet(HerdedReplay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "papers",
-        codec: CodecOption = "raw",
         proxies: Annotated[int, Field(ge=1, le=10**4, description="k, proxies of each class")] = 10,
         spatial: Annotated[float, Field(ge=0, le=1e9, description="weight of the distillation of stages")] = 3.0,
         flat: Annotated[float, Field(ge=0, le=1e9, description="weight of the distillation of features")] = 1.0,
@@ -67,8 +61,9 @@ class PODNet(HerdedReplay):
         fine_tuning: Annotated[
             int, Field(ge=0, le=10**9, description="epochs of the head on the exemplars at the end; 0: none")
         ] = 20,
+        **options: Unpack[MemoryOptions],
     ) -> None:
-        super().__init__(backbone=backbone, total=total, per_class=per_class, quota=quota, codec=codec)
+        super().__init__(**options)
         self.proxies, self.spatial, self.flat = proxies, spatial, flat
         self.margin, self.margin_form, self.fine_tuning = margin, margin_form, fine_tuning
 

@@ -1,4 +1,4 @@
-"""Exemplars and a teacher together: what WA and BiC train with, and PODNet's exemplars."""
+"""Exemplars and a teacher together: what WA and BiC train with."""
 
 from __future__ import annotations
 
@@ -10,39 +10,14 @@ from torch.nn import functional as F
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import distillation
-from cl_engine.memory.codecs.codec import CodecOption
 from cl_engine.memory.exemplars.encoded import EncodedSamples
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.network import Network
-from cl_engine.strategies.distillation.coming import coming
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, TotalOption
+from cl_engine.strategies.coming import coming
+from cl_engine.strategies.rehearsal.herded import HerdedReplay
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
 TEMPERATURE = 2.0
-
-
-class HerdedReplay(Replay):
-    """Replay of herded exemplars, in one shuffled set with the samples: what the papers of these methods have."""
-
-    def __init__(
-        self,
-        *,
-        backbone: BackboneOption = "mlp",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "papers",
-        codec: CodecOption = "raw",
-    ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection="herding",
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix="joint",
-        )
 
 
 class DistilledReplay(HerdedReplay):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from cl_engine.memory.codecs.codec import CodecOption
+from typing_extensions import Unpack
+
 from cl_engine.models.alignment import AlignOption
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.distillation.rehearsed import DistilledReplay
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, TotalOption
+from cl_engine.strategies.rehearsal.replay import MemoryOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 
@@ -29,14 +29,10 @@ class WA(DistilledReplay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "papers",
-        codec: CodecOption = "raw",
         align: AlignOption = "shrink",
+        **options: Unpack[MemoryOptions],
     ) -> None:
-        super().__init__(backbone=backbone, total=total, per_class=per_class, quota=quota, codec=codec)
+        super().__init__(**options)
         self.align = align
 
     def end(self, task: Task) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from pydantic import Field
+from typing_extensions import Unpack
 
 from cl_engine.memory.exemplars import Selection
 from cl_engine.models.alignment import AlignOption
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.expansion.memo import MEMO
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, TotalOption
+from cl_engine.strategies.rehearsal.replay import QuotaOption, SlotOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 
@@ -33,26 +33,15 @@ class DERExpandable(MEMO):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         selection: Annotated[
             Selection, Field(description="as of replay, herding as in the papers; a reservoir needs `quota: even`")
         ] = "herding",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
         quota: QuotaOption = "papers",
         auxiliary: Annotated[float, Field(ge=0, le=1e9, description="weight alpha of the auxiliary loss")] = 1.0,
         align: AlignOption = "shrink",
+        **options: Unpack[SlotOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            auxiliary=auxiliary,
-            cut=0,
-            align=align,
-        )
+        super().__init__(selection=selection, quota=quota, auxiliary=auxiliary, cut=0, align=align, **options)
 
     def extend(self, task: Task) -> None:
         """Add a backbone for new classes from the second experience on; the head grows both ways."""

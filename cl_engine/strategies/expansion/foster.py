@@ -11,15 +11,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import balanced_distillation, distillation, effective_number_weights
 from cl_engine.memory.exemplars import Selection
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.branched import Branched
 from cl_engine.models.heads import Head
 from cl_engine.models.teacher import frozen_copy
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, TotalOption
+from cl_engine.strategies.rehearsal.replay import QuotaOption, Replay, SlotOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
@@ -57,12 +57,9 @@ class FOSTER(Replay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         selection: Annotated[
             Selection, Field(description="as of replay, herding as in the paper; a reservoir needs `quota: even`")
         ] = "herding",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
         quota: QuotaOption = "papers",
         curve: Annotated[
             Literal["compressed", "boosted"],
@@ -73,10 +70,9 @@ class FOSTER(Replay):
         ] = "compressed",
         beta_boosting: Annotated[float, BETA, Field(description="beta of the weights while boosting")] = 0.96,
         beta_compression: Annotated[float, BETA, Field(description="beta of the weights while compressing")] = 0.97,
+        **options: Unpack[SlotOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, mix="joint"
-        )
+        super().__init__(selection=selection, quota=quota, mix="joint", **options)
         self.boosted: Branched | None = None  # both branches, where they are held
         self.curve, self.beta_boosting, self.beta_compression = curve, beta_boosting, beta_compression
 

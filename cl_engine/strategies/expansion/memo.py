@@ -8,14 +8,14 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.exemplars import Selection
 from cl_engine.models.alignment import AlignOption
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.branched import Branched
 from cl_engine.models.heads import Head
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, TotalOption
+from cl_engine.strategies.rehearsal.replay import QuotaOption, Replay, SlotOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
@@ -46,13 +46,10 @@ class MEMO(Replay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         selection: Annotated[
             Selection,
             Field(description="as of replay, herding as in the authors' code; a reservoir needs `quota: even`"),
         ] = "herding",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
         quota: QuotaOption = "papers",
         train_base: Annotated[
             Literal["auto"] | bool,
@@ -77,10 +74,9 @@ class MEMO(Replay):
                 description="whether earlier specialised blocks go on learning, as in the paper's study of freezing"
             ),
         ] = False,
+        **options: Unpack[SlotOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, mix="joint"
-        )
+        super().__init__(selection=selection, quota=quota, mix="joint", **options)
         self.train_base, self.train_old = train_base, train_old
         self.auxiliary, self.cut, self.align = auxiliary, cut, align
 

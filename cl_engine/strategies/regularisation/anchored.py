@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
@@ -17,6 +19,10 @@ from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
 
+StrengthOption = Annotated[
+    float,
+    Field(ge=0, allow_inf_nan=False, description="weight of the penalty, lambda; a large one needs a small lr"),
+]
 CHUNK, CHUNK_BYTES = 64, 2**28  # samples, and bytes of their gradients, that are looked at together
 
 

@@ -13,7 +13,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.kinds.problems import OptionError
 from cl_engine.memory.beside import Beside
 from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.regularisation.anchored import CHUNK, Measured, pull, sums_over_samples
+from cl_engine.strategies.regularisation.anchored import CHUNK, Measured, StrengthOption, pull, sums_over_samples
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 
@@ -36,12 +36,7 @@ class EWC(Measured):
         self,
         *,
         backbone: BackboneOption = "mlp",
-        strength: Annotated[
-            float,
-            Field(
-                ge=0, allow_inf_nan=False, description="weight of the penalty, lambda; a large one needs a small lr"
-            ),
-        ] = 100.0,
+        strength: StrengthOption = 100.0,
         penalty: Annotated[
             Literal["online", "separate"],
             Field(description="one penalty that moves along, or one of each experience, which are all held"),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.regularisation.anchored import CHUNK, Measured, sums_over_samples
+from cl_engine.strategies.regularisation.anchored import CHUNK, Measured, StrengthOption, sums_over_samples
 from cl_engine.strategies.strategy import BudgetDecides
 
 
@@ -32,12 +31,7 @@ class MAS(Measured):
         self,
         *,
         backbone: BackboneOption = "mlp",
-        strength: Annotated[
-            float,
-            Field(
-                ge=0, allow_inf_nan=False, description="weight of the penalty, lambda; a large one needs a small lr"
-            ),
-        ] = 0.1,
+        strength: StrengthOption = 0.1,
     ) -> None:
         super().__init__(backbone=backbone, strength=strength)
 

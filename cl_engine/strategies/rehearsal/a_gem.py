@@ -10,12 +10,11 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
-from cl_engine.memory.codecs.codec import CodecOption
 from cl_engine.memory.exemplars.encoded import EncodedSamples
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, SelectionOption, TotalOption
+from cl_engine.strategies.rehearsal.replay import MemoryOptions, Replay, SelectionOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.gradients import gradients
@@ -42,7 +41,6 @@ class AGEM(Replay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         reference: Annotated[
             int,
             Field(ge=1, le=10**6, description="exemplars that a step is held against, all where there are no more"),
@@ -51,14 +49,9 @@ class AGEM(Replay):
             float, Field(ge=0, lt=1, description="momentum of SGD, instead of training.momentum")
         ] = 0.0,
         selection: SelectionOption = "random",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
+        **options: Unpack[MemoryOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone, selection=selection, total=total, per_class=per_class, quota=quota, codec=codec
-        )
+        super().__init__(selection=selection, **options)
         self.reference, self.momentum = reference, momentum
 
     def train_on(self, task: Task, samples: Samples) -> None:

@@ -10,21 +10,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import supervised_contrastive
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.projected import ProjectedNetwork
-from cl_engine.strategies.distillation.coming import coming
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    Replay,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.coming import coming
+from cl_engine.strategies.rehearsal.replay import MemoryOptions, MixOption, Replay, SelectionOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
@@ -54,12 +46,7 @@ class Co2L(Replay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         selection: SelectionOption = "random",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
         mix: MixOption = "joint",
         temperature: Annotated[float, Field(gt=0, le=1e9, description="tau of the contrast")] = 0.5,
         strength: Annotated[float, Field(ge=0, le=1e9, description="weight lambda of the distillation")] = 1.0,
@@ -70,16 +57,9 @@ class Co2L(Replay):
             float, Field(gt=0, le=1e9, description="kappa of the old network's; a small one sharpens them")
         ] = 0.01,
         projection: Annotated[int, Field(ge=1, le=10**6, description="width that contrast projects to")] = 128,
+        **options: Unpack[MemoryOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(selection=selection, mix=mix, **options)
         self.temperature, self.strength, self.projection = temperature, strength, projection
         self.new_temperature, self.old_temperature = new_temperature, old_temperature
 
@@ -131,7 +111,8 @@ class Co2L(Replay):
         else:
             exemplars = self.memory.samples()
         both = samples.labelled(samples.y) + exemplars.labelled(exemplars.y)
-        described = Samples(self.features_of_held(both.x), both.y)
+        features = both.x if self._on_features else self.through(task, both, self.features)
+        described = Samples(features, both.y)
         task.charge("head samples", bytes_of([both.x, described.x, both.y]))
         counts = torch.bincount(both.y, minlength=task.seen_classes)
         loss = partial(self.balanced, weights=1 / counts.clamp(min=1))

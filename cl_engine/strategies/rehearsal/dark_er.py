@@ -7,20 +7,12 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import logit_matching
-from cl_engine.memory.codecs.codec import CodecOption
 from cl_engine.memory.exemplars.encoded import Column
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    Replay,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.rehearsal.replay import RehearsalOptions, Replay, SelectionOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 
@@ -46,7 +38,6 @@ class DarkER(Replay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         alpha: Annotated[
             float, Field(ge=0, allow_inf_nan=False, description="weight of the exemplars' stored logits")
         ] = 0.3,
@@ -55,21 +46,9 @@ class DarkER(Replay):
             Field(ge=0, allow_inf_nan=False, description="weight of the exemplars' labels; 0 is DER, not DER++"),
         ] = 0.5,
         selection: SelectionOption = "reservoir",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
-        mix: MixOption = "balanced",
+        **options: Unpack[RehearsalOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(selection=selection, **options)
         self.alpha, self.beta = alpha, beta
 
     def begin(self, task: Task) -> None:
@@ -79,7 +58,7 @@ class DarkER(Replay):
 
     def described(self, task: Task, samples: Samples) -> Samples:
         """Return the samples with the logits that they have now, and how many these are."""
-        logits = samples.through(self.logits)
+        logits = self.through(task, samples, self.logits)
         task.charge("logits of new samples", logits.numel() * logits.element_size())
         return samples.with_columns(
             logits=logits, width=torch.full_like(samples.y, logits.shape[1], dtype=torch.int32)

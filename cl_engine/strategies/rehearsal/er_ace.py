@@ -7,20 +7,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import masked_cross_entropy
-from cl_engine.memory.codecs.codec import CodecOption
 from cl_engine.memory.exemplars import Exemplars
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    Replay,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.rehearsal.replay import RehearsalOptions, Replay, SelectionOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
@@ -49,23 +41,10 @@ class ERACE(Replay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         selection: SelectionOption = "reservoir",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
-        mix: MixOption = "balanced",
+        **options: Unpack[RehearsalOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(selection=selection, **options)
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Minimise the loss of samples and of exemplars, the samples' own classes among these."""
@@ -76,7 +55,7 @@ class ERACE(Replay):
         if task.online or not task.index:
             return self.memory
         memory = copy.deepcopy(self.memory)
-        memory.update(samples, self._limits(task), task.generator("exemplars in training"), self.features_of_held)
+        memory.update(samples, self._limits(task), task.generator("exemplars in training"), self.chosen_by(task))
         task.charge("exemplars in training", bytes_of(memory))
         return memory
 

@@ -8,19 +8,12 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import asymmetric_contrastive
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.rehearsal.er_ace import ERACE
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.rehearsal.replay import ReplayOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
@@ -48,26 +41,12 @@ class ERAML(ERACE):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         temperature: Annotated[
             float, Field(gt=0, allow_inf_nan=False, description="T of the similarities that are contrasted")
         ] = 0.2,
-        selection: SelectionOption = "reservoir",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
-        mix: MixOption = "balanced",
+        **options: Unpack[ReplayOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(**options)
         self.temperature = temperature
 
     def train_on(self, task: Task, samples: Samples) -> None:

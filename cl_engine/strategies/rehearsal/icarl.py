@@ -5,24 +5,22 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.network import Network
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, TotalOption
+from cl_engine.strategies.rehearsal.herded import HerdedReplay
+from cl_engine.strategies.rehearsal.nearest_mean import NearestMean
+from cl_engine.strategies.rehearsal.replay import MemoryOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
-NO_EXEMPLARS = -2.0  # the score of a class without a mean; a cosine is at least -1
 
-
-class ICaRL(Replay):
+class ICaRL(NearestMean, HerdedReplay):
     """iCaRL (Rebuffi et al., CVPR 2017): every output is a yes or no, old answers are the old network's.
 
     Exemplars are herded, as many as of ``replay``.  A sample is of the class whose mean of exemplars is nearest,
@@ -32,41 +30,18 @@ class ICaRL(Replay):
     """
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
-    _means: Tensor | None = None
 
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "papers",
-        codec: CodecOption = "raw",
         classifier: Annotated[
             Literal["nearest-mean", "linear"],
             Field(description="predict by the nearest mean of exemplars, or by the head that was trained"),
         ] = "nearest-mean",
+        **options: Unpack[MemoryOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection="herding",
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix="joint",
-        )
+        super().__init__(**options)
         self.classifier = classifier
-
-    def begin(self, task: Task) -> None:
-        """Begin as replay does; more classes are more means."""
-        super().begin(task)
-        self._means = None
-
-    def learn(self, task: Task, samples: Samples) -> None:
-        """Learn as replay does; the means of another network and other exemplars are other means."""
-        super().learn(task, samples)
-        self._means = None
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Train under the network as it was when the experience began."""
@@ -79,17 +54,8 @@ class ICaRL(Replay):
         return distilled_bce(self.scores(self.network, batch.x), batch.y, targets, self.label_smoothing)
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return cosines with the classes' means, -2 where a class has no exemplar, or logits: ``[B, classes]``.
-
-        Among unit vectors the nearest is the one of the largest cosine.
-        """
-        if self.classifier == "linear":
-            return super().predict(x)
-        classes = len(self.network.head.weight)
-        if self._means is None:
-            self._means = self.memory.class_means(self.features_of_held, classes)
-        absent = torch.bincount(self.memory.y.long(), minlength=classes) == 0
-        return (F.normalize(self.features(x)) @ self._means.T).masked_fill(absent, NO_EXEMPLARS)
+        """Return cosines with the classes' means (:meth:`cosines`), or logits: ``[B, classes]``."""
+        return super().predict(x) if self.classifier == "linear" else self.cosines(x)
 
 
 def distilled_bce(scores: Tensor, y: Tensor, old: Tensor | None, label_smoothing: float = 0.0) -> Tensor:
@@ -105,6 +71,7 @@ def distilled_bce(scores: Tensor, y: Tensor, old: Tensor | None, label_smoothing
         old: the teacher's logits ``[B, O]`` of classes 0 to O - 1, a constant; None without old classes.
         label_smoothing: share of a new class's target that all C classes get evenly.
 
+    >>> import torch
     >>> distilled_bce(torch.zeros(2, 3), torch.tensor([0, 2]), torch.zeros(2, 1))  # 3 log 2
     tensor(2.0794)
     """

@@ -11,11 +11,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.rehearsal.replay import PerClassOption, QuotaOption, Replay, SelectionOption, TotalOption
+from cl_engine.strategies.rehearsal.replay import MemoryOptions, Replay, SelectionOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
@@ -39,26 +38,14 @@ class MIR(Replay):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         candidates: Annotated[
             int,
             Field(ge=1, le=10**6, description="exemplars drawn beside a batch, of which the most hurt are used"),
         ] = 50,
         selection: SelectionOption = "reservoir",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
+        **options: Unpack[MemoryOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=candidates,
-        )
+        super().__init__(selection=selection, mix=candidates, **options)
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Minimise the loss of samples and of the candidates that each step would hurt most."""

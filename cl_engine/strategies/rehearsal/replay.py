@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, ClassVar, Literal, TypedDict
 
 from pydantic import Field
 from torch import Tensor
@@ -53,6 +53,33 @@ MixOption = Annotated[
 ]
 
 
+class SlotOptions(TypedDict, total=False):
+    """What every method that rehearses hands on to :class:`Replay`; the classes below add what some hand on too."""
+
+    backbone: BackboneOption
+    total: TotalOption
+    per_class: PerClassOption
+
+
+class MemoryOptions(SlotOptions, total=False):
+    """With quota and codec."""
+
+    quota: QuotaOption
+    codec: CodecOption
+
+
+class RehearsalOptions(MemoryOptions, total=False):
+    """With how many exemplars stand beside a batch; all but how they are chosen."""
+
+    mix: MixOption
+
+
+class ReplayOptions(RehearsalOptions, total=False):
+    """All options of :class:`Replay`."""
+
+    selection: SelectionOption
+
+
 class Replay(Finetune):
     """Train on the experience's samples and as many exemplars beside each batch; then choose exemplars anew.
 
@@ -100,16 +127,10 @@ class Replay(Finetune):
     def learn(self, task: Task, samples: Samples) -> None:
         """Train on samples and exemplars, then let the samples compete for a place among the exemplars."""
         if self._on_features:
-            samples = Samples(samples.through(self.frozen_features), samples.y)
+            samples = Samples(self.through(task, samples, self.frozen_features), samples.y)
         task.once(self.network, lambda: self.train_on(task, samples))
-        features = self.features_of_held
-        if task.dry and self.selection in BY_FEATURES:
-            if self.memory.sizes_vary:
-                self.note(f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate")
-            else:
-                features = first_value  # as many are held whichever are chosen
         samples = self.described(task, samples)
-        self.memory.update(samples, self._limits(task), task.generator("exemplars"), features)
+        self.memory.update(samples, self._limits(task), task.generator("exemplars"), self.chosen_by(task))
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Minimise the loss of samples and exemplars together."""
@@ -133,6 +154,24 @@ class Replay(Finetune):
         """Return a network's scores ``[B, classes]`` of samples as the memory holds them: features or raw ones."""
         scores: Tensor = network.head(x) if self._on_features else network(x)
         return scores
+
+    def through(self, task: Task, samples: Samples, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return a function of rows ``[B, ...]`` for all samples; in a plan zeros, of the size that one row has."""
+        if not task.dry:
+            return samples.through(function)
+        row = function(samples.rows(slice(1)))
+        return row.new_zeros(len(samples), *row.shape[1:])
+
+    def chosen_by(self, task: Task) -> Callable[[Tensor], Tensor]:
+        """Return the features that exemplars are chosen by; in a plan ones that cost nothing, where any will do."""
+        if not (task.dry and self.selection in BY_FEATURES):
+            return self.features_of_held
+        if not self.memory.sizes_vary:
+            return first_value  # as many are held whichever are chosen
+        text = f"{self.selection} chooses by trained features, and encoded sizes differ: an estimate"
+        if text not in self.notes:
+            self.note(text)
+        return self.features_of_held
 
     def frozen_features(self, x: Tensor) -> Tensor:
         """Return features ``[B, D]`` of a frozen backbone, which the memory holds instead of samples."""

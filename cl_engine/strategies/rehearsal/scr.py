@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import supervised_contrastive
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
 from cl_engine.models.projected import ProjectedNetwork
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    Replay,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.rehearsal.nearest_mean import NearestMean
+from cl_engine.strategies.rehearsal.replay import MemoryOptions, MixOption, SelectionOption
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
-NO_EXEMPLARS = -2.0  # the score of a class without a mean; a cosine is at least -1
 
-
-class SCR(Replay):
+class SCR(NearestMean):
     """Supervised contrastive replay (Mai et al., CVPR Workshops 2021), made for online streams.
 
     New samples and many more exemplars, 100 beside each batch, are contrasted in two views; with ten instead of
@@ -44,32 +33,19 @@ class SCR(Replay):
 
     budget_decides: ClassVar[BudgetDecides] = "exemplars"
     network: ProjectedNetwork
-    _means: Tensor | None = None
 
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         selection: SelectionOption = "reservoir",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
         mix: MixOption = 100,
         temperature: Annotated[
             float, Field(gt=0, le=1e9, description="tau of the contrast; 0.07 in the authors' code")
         ] = 0.1,
         projection: Annotated[int, Field(ge=1, le=10**6, description="width that contrast projects to")] = 128,
+        **options: Unpack[MemoryOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(selection=selection, mix=mix, **options)
         self.temperature, self.projection = temperature, projection
 
     def build(self, task: Task) -> ProjectedNetwork:
@@ -81,12 +57,6 @@ class SCR(Replay):
 
     def extend(self, task: Task) -> None:
         """Leave the network as it is; more classes are more means."""
-        self.classes, self._means = task.seen_classes, None
-
-    def learn(self, task: Task, samples: Samples) -> None:
-        """Learn as replay does; the means of another network and other exemplars are other means."""
-        super().learn(task, samples)
-        self._means = None
 
     def train_on(self, task: Task, samples: Samples) -> None:
         """Contrast two views of samples and exemplars together."""
@@ -98,8 +68,5 @@ class SCR(Replay):
         return supervised_contrastive(self.network.projection(features), batch.y, self.temperature)
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return cosines with the classes' means, -2 where a class has no exemplar, ``[B, classes]``."""
-        if self._means is None:
-            self._means = self.memory.class_means(self.features_of_held, self.classes)
-        absent = torch.bincount(self.memory.y.long(), minlength=self.classes) == 0
-        return (F.normalize(self.features(x)) @ self._means.T).masked_fill(absent, NO_EXEMPLARS)
+        """Return cosines with the classes' means (:meth:`cosines`), ``[B, classes]``."""
+        return self.cosines(x)

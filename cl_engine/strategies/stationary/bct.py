@@ -8,17 +8,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.rehearsal.replay import ReplayOptions
 from cl_engine.strategies.stationary.er import ER
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
@@ -42,26 +35,12 @@ class BCT(ER):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         influence: Annotated[
             float, Field(ge=0, le=1e9, description="weight lambda of the cross-entropy under the old classifier")
         ] = 1.0,
-        selection: SelectionOption = "random",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
-        mix: MixOption = "balanced",
+        **options: Unpack[ReplayOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(**options)
         self.influence = influence
 
     def begin(self, task: Task) -> None:

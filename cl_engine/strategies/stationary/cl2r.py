@@ -9,26 +9,16 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import feature_distillation
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.distillation.coming import coming
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.coming import coming
 from cl_engine.strategies.stationary.network import (
-    ReservedOption,
     StationaryNetwork,
-    VerticesOption,
     teacher_of,
 )
-from cl_engine.strategies.stationary.stationary import Stationary
+from cl_engine.strategies.stationary.stationary import Stationary, StationaryOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
@@ -48,30 +38,12 @@ class CL2R(Stationary):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
-        reserved: ReservedOption = 100,
-        vertices: VerticesOption = "first",
         distillation: Annotated[
             float, Field(ge=0, le=1e9, description="weight of the distillation before sqrt(coming / old classes)")
         ] = 5.0,
-        selection: SelectionOption = "random",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
-        mix: MixOption = "balanced",
+        **options: Unpack[StationaryOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            reserved=reserved,
-            vertices=vertices,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(**options)
         self.distillation = distillation
 
     def train_on(self, task: Task, samples: Samples) -> None:

@@ -8,18 +8,11 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import higher_order_compatibility
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.rehearsal.replay import ReplayOptions
 from cl_engine.strategies.stationary.network import (
     ReservedOption,
     StationaryNetwork,
@@ -55,7 +48,6 @@ class HOC(Stationary):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         reserved: ReservedOption = 1024,
         vertices: VerticesOption = "last",
         share: HocWeight = 0.1,
@@ -66,24 +58,9 @@ class HOC(Stationary):
             Literal["released", "infonce"],
             Field(description="of the contrastive term: that of the released code, or that of InfoNCE"),
         ] = "released",
-        selection: SelectionOption = "random",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
-        mix: MixOption = "balanced",
+        **options: Unpack[ReplayOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            reserved=reserved,
-            vertices=vertices,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(reserved=reserved, vertices=vertices, **options)
         self.share, self.inverse_temperature = share, inverse_temperature
         self.denominator: Literal["released", "infonce"] = hoc_denominator
 

@@ -8,17 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples, sample_dtype
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.rehearsal.replay import ReplayOptions
 from cl_engine.strategies.stationary.er import ER
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
@@ -42,27 +35,13 @@ class Relative(ER):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         count: Annotated[
             int, Field(ge=1, le=10**6, description="anchors, as many as the first experience has samples at most")
         ] = 500,
         centre: Annotated[bool, Field(description="take the anchors' mean off all features")] = False,
-        selection: SelectionOption = "random",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
-        mix: MixOption = "balanced",
+        **options: Unpack[ReplayOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(**options)
         self.count, self.centre = count, centre
 
     def begin(self, task: Task) -> None:

@@ -6,20 +6,20 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
-from cl_engine.memory.codecs.codec import CodecOption
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.rehearsal.replay import (
-    MixOption,
-    PerClassOption,
-    QuotaOption,
-    SelectionOption,
-    TotalOption,
-)
+from cl_engine.strategies.rehearsal.replay import ReplayOptions
 from cl_engine.strategies.stationary.network import ReservedOption, StationaryNetwork, VerticesOption
 from cl_engine.strategies.stationary.replaceable import Replaceable
 from cl_engine.terms.task import Task
+
+
+class StationaryOptions(ReplayOptions, total=False):
+    """All options of :class:`Stationary`."""
+
+    reserved: ReservedOption
+    vertices: VerticesOption
 
 
 class Stationary(Replaceable):
@@ -36,25 +36,11 @@ class Stationary(Replaceable):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "mlp",
         reserved: ReservedOption = 100,
         vertices: VerticesOption = "first",
-        selection: SelectionOption = "random",
-        total: TotalOption = None,
-        per_class: PerClassOption = None,
-        quota: QuotaOption = "even",
-        codec: CodecOption = "raw",
-        mix: MixOption = "balanced",
+        **options: Unpack[ReplayOptions],
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            selection=selection,
-            total=total,
-            per_class=per_class,
-            quota=quota,
-            codec=codec,
-            mix=mix,
-        )
+        super().__init__(**options)
         self.reserved, self.vertices = reserved, vertices
 
     def build(self, task: Task) -> StationaryNetwork:

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from cl_engine.memory.alignment.growth import (
-    auxiliary_head_parameters,
     expandable_growth,
     head_parameters,
     memo_growth,
@@ -53,11 +52,6 @@ def test_heads_that_the_paper_does_not_count(resnet32):
         assert (twenty, round(twenty / IMAGE)) == (4 * 128_100, 167)
     single = single_growth(resnet32, INC10)[-1].head
     assert (single, round(single / IMAGE, 1)) == (4 * 6_500, 8.5)
-
-
-def test_the_auxiliary_head():
-    assert auxiliary_head_parameters(10, 64) == 715
-    assert 4 * auxiliary_head_parameters(10, 64) == 2_860
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 import cl_engine
 from cl_engine.data.samples import Samples
 from cl_engine.memory.ledger import ledger
-from cl_engine.strategies.distillation.coming import coming
+from cl_engine.strategies.coming import coming
 from cl_engine.strategies.distillation.lwf import LwF
 from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.testing import KINDS, check_strategy

@@ -407,7 +407,7 @@ def test_t_branches_cost_one_generalised_part_and_t_blocks(t):
 
 def test_the_head_is_aligned_once_an_experience_however_it_is_delivered(monkeypatch):
     calls, align = [], Head.align
-    monkeypatch.setattr(Head, "align", lambda head, old: calls.append(old) or align(head, old))
+    monkeypatch.setattr(Head, "align", lambda head, old, how: calls.append(old) or align(head, old, how))
     training = {"epochs": 1, "updates_per_sample": 0.05}
     stream = {"kind": "class-incremental", "step": 2, **ONLINE}
     cl_engine.run({"data": "digits", "stream": stream, "strategy": "memo", "training": training})

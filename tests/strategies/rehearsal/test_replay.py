@@ -124,7 +124,7 @@ def test_features_of_a_frozen_backbone_are_replayed():
         (
             {"selection": "herd"},
             "digits",
-            "strategy.selection: got 'herd'; allowed: random, reservoir, ring, herding",
+            "strategy.selection: got 'herd', did you mean 'herding'?; allowed: random, reservoir, ring, herding",
         ),
     ],
 )

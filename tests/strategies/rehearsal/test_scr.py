@@ -7,7 +7,8 @@ from torch import nn
 
 from cl_engine.data.samples import Samples
 from cl_engine.memory.ledger import ledger
-from cl_engine.strategies.rehearsal.scr import NO_EXEMPLARS, SCR
+from cl_engine.strategies.rehearsal.nearest_mean import NO_EXEMPLARS
+from cl_engine.strategies.rehearsal.scr import SCR
 from cl_engine.testing import check_strategy
 from tests.strategies.fixed import digits, learned, rebuilder
 
