@@ -13,9 +13,10 @@ import torch
 from cl_engine.config.axes import assignments_of
 from cl_engine.config.common import Common
 from cl_engine.config.document import Document
-from cl_engine.config.galleries import Galleries, galleries_of
+from cl_engine.config.galleries import WHERE, Galleries, galleries_of
 from cl_engine.config.identity import data_identity
 from cl_engine.config.keys import Evaluate, homes, keys
+from cl_engine.config.service import Serving, serving_of
 from cl_engine.data.samples import DataError, DataSource, Labels, sample_dtype
 from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.problems import OptionError, Problem, Problems, one_line, shown
@@ -84,6 +85,7 @@ class Check:
             "training": self._training(labels),
             "evaluate": Evaluate(**self.keys["evaluate"]),
             "galleries": self._galleries(source, labels, plan),
+            "service": self._service(source, labels, plan),
             "received": self._received(strategy_class, plan),
             "analyses": tuple(self.keys["analyses"]),
             "seed": self.keys["seed"],
@@ -175,7 +177,13 @@ class Check:
 
     def _galleries(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Galleries | None:
         asked = self.keys["evaluate"]["compatibility"]
-        return None if asked is None else galleries_of(asked, source, labels, plan, self._gallery_source)
+        with blaming(WHERE):
+            return None if asked is None else galleries_of(asked, source, labels, plan, self._gallery_source)
+
+    def _service(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Serving | None:
+        asked = self.keys["service"]
+        with blaming(("service",)):
+            return None if asked is None else serving_of(asked, source, labels, plan, self._gallery_source)
 
     def _gallery_source(self, part: Mapping[str, Any]) -> DataSource:
         return self._made(part, load("data", part["kind"], self.folder))

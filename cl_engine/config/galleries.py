@@ -1,4 +1,4 @@
-"""The `evaluate.compatibility` section: which samples are the gallery, which ones are queries, and the checks."""
+"""Galleries and queries of classes never trained on; the `evaluate.compatibility` section, which compares them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,18 @@ def galleries_of(
     plan: StreamPlan,
     made: Callable[[Mapping[str, Any]], DataSource],
 ) -> Galleries:
-    """Return what a section says.
+    """Return what the section says; arguments and errors are those of :func:`held_out_parts`."""
+    return Galleries(*held_out_parts(options, own, labels, plan, made), options["protocol"])
+
+
+def held_out_parts(
+    options: Mapping[str, Any],
+    own: DataSource,
+    labels: Labels,
+    plan: StreamPlan,
+    made: Callable[[Mapping[str, Any]], DataSource],
+) -> tuple[Chosen, Chosen]:
+    """Return the gallery and the queries that a section names.
 
     Args:
         options: the section, complete.
@@ -107,7 +118,7 @@ def galleries_of(
 
     Raises:
         Problems: samples of another shape, classes that are not there, that the stream delivers, or that the
-            gallery lacks; fewer than two classes.
+            gallery lacks; fewer than two classes.  Paths are relative to the section.
     """
     said = options["gallery"]
     chosen = _chosen("gallery", said, own if said["data"] is None else made(said["data"]), said["classes"])
@@ -130,18 +141,23 @@ def galleries_of(
         raise _problem("queries", "classes", f"the gallery has no class {lacking[0]}; allowed: its classes")
     if len(chosen.classes) < 2:
         raise _problem("gallery", "classes", "fewer than two classes; allowed: two or more")
-    return Galleries(chosen, wanted, options["protocol"])
+    return chosen, wanted
 
 
-def check_comparable(strategy: Strategy, kind: str) -> None:
+def check_comparable(strategy: Strategy, kind: str, where: tuple[str, ...] = WHERE) -> None:
     """Check that a strategy that has begun has features.
+
+    Args:
+        strategy: the strategy.
+        kind: what the scenario calls it.
+        where: the section that asks for them.
 
     Raises:
         Problems: it has none.
     """
     if representation(strategy) is None:
         what = f"compares features, and {kind} has none; allowed: a strategy that has features(x), [B, D]"
-        raise Problems([Problem(WHERE, what)])
+        raise Problems([Problem(where, what)])
 
 
 def _chosen(name: str, said: Mapping[str, Any], source: DataSource, classes: list[int] | None) -> Chosen:
@@ -171,4 +187,4 @@ def _met(classes: tuple[int, ...], labels: Labels, plan: StreamPlan) -> list[int
 
 
 def _problem(part: str, option: str, what: str) -> Problems:
-    return Problems([Problem((*WHERE, part, option), what)])
+    return Problems([Problem((part, option), what)])
