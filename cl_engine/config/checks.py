@@ -178,12 +178,24 @@ class Check:
     def _galleries(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Galleries | None:
         asked = self.keys["evaluate"]["compatibility"]
         with blaming(WHERE):
-            return None if asked is None else galleries_of(asked, source, labels, plan, self._gallery_source)
+            return (
+                None
+                if asked is None
+                else galleries_of(asked, source, self._named(), labels, plan, self._gallery_source)
+            )
 
     def _service(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Serving | None:
         asked = self.keys["service"]
         with blaming(("service",)):
-            return None if asked is None else serving_of(asked, source, labels, plan, self._gallery_source)
+            return (
+                None
+                if asked is None
+                else serving_of(asked, source, self._named(), labels, plan, self._gallery_source)
+            )
+
+    def _named(self) -> dict[str, Any]:
+        """Return what the file says of the data; nothing of an object."""
+        return {} if self.source is not None else self.keys["data"]
 
     def _gallery_source(self, part: Mapping[str, Any]) -> DataSource:
         return self._made(part, load("data", part["kind"], self.folder))

@@ -92,17 +92,19 @@ class Galleries:
 def galleries_of(
     options: Mapping[str, Any],
     own: DataSource,
+    named: Mapping[str, Any],
     labels: Labels,
     plan: StreamPlan,
     made: Callable[[Mapping[str, Any]], DataSource],
 ) -> Galleries:
     """Return what the section says; arguments and errors are those of :func:`held_out_parts`."""
-    return Galleries(*held_out_parts(options, own, labels, plan, made), options["protocol"])
+    return Galleries(*held_out_parts(options, own, named, labels, plan, made), options["protocol"])
 
 
 def held_out_parts(
     options: Mapping[str, Any],
     own: DataSource,
+    named: Mapping[str, Any],
     labels: Labels,
     plan: StreamPlan,
     made: Callable[[Mapping[str, Any]], DataSource],
@@ -112,6 +114,7 @@ def held_out_parts(
     Args:
         options: the section, complete.
         own: the scenario's own data.
+        named: what the scenario says of it.
         labels: its labels.
         plan: of the stream.
         made: makes a data source of what the section says of one.
@@ -134,7 +137,8 @@ def held_out_parts(
                 f"samples are {list(shape)} and those of the stream {list(labels.shape)}; allowed: the same shape"
             )
             raise _problem(name, "data", what)
-        if part.source is own and (met := _met(part.classes, labels, plan)):
+        said_of = next((s["data"] for s in ((said,) if name == "gallery" else (asked, said)) if s["data"]), named)
+        if _origin(said_of) == _origin(named) and (met := _met(part.classes, labels, plan)):
             what = f"the stream delivers class {met[0]}; allowed: classes that it leaves out, or other data"
             raise _problem(name, "classes", what)
     if lacking := sorted({*wanted.classes} - {*chosen.classes}):
@@ -179,6 +183,11 @@ def _held_out(chosen: Chosen, asked: list[int] | None, labels: Labels, plan: Str
         )
         raise _problem("gallery", "data", what)
     return Chosen(chosen.source, chosen.split, left)
+
+
+def _origin(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the data that subsets, and features, are made of; its labels are theirs."""
+    return _origin(data["of"]) if isinstance(data.get("of"), Mapping) else data
 
 
 def _met(classes: tuple[int, ...], labels: Labels, plan: StreamPlan) -> list[int]:

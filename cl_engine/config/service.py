@@ -75,6 +75,7 @@ class Serving:
 def serving_of(
     options: Mapping[str, Any],
     own: DataSource,
+    named: Mapping[str, Any],
     labels: Labels,
     plan: StreamPlan,
     made: Callable[[Mapping[str, Any]], DataSource],
@@ -90,4 +91,4 @@ def serving_of(
         policy = Policy(options["policy"], **found)
     except InputError as error:
         raise OptionError(str(error).partition(" ")[0], str(error).partition(" is ")[2]) from None
-    return Serving(*held_out_parts(options, own, labels, plan, made), policy, options)
+    return Serving(*held_out_parts(options, own, named, labels, plan, made), policy, options)
