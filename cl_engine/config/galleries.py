@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -61,9 +62,10 @@ def compatibility(
 
 @dataclass(frozen=True)
 class Chosen:
-    """Samples of some classes of a part of a data source."""
+    """Samples of some classes of a part of a data source; ``origin`` is the data whose labels they have."""
 
     source: DataSource
+    origin: Mapping[str, Any]
     split: Split
     classes: tuple[int, ...]
 
@@ -123,13 +125,13 @@ def held_out_parts(
         Problems: samples of another shape, classes that are not there, that the stream delivers, or that the
             gallery lacks; fewer than two classes.  Paths are relative to the section.
     """
-    said = options["gallery"]
-    chosen = _chosen("gallery", said, own if said["data"] is None else made(said["data"]), said["classes"])
+    said, asked = options["gallery"], options["queries"]
+    of = said["data"] or named
+    chosen = _chosen("gallery", said, own if said["data"] is None else made(said["data"]), of, said["classes"])
     if said["data"] is None:
         chosen = _held_out(chosen, said["classes"], labels, plan)
-    asked = options["queries"]
     source = chosen.source if asked["data"] is None else made(asked["data"])
-    wanted = _chosen("queries", asked, source, asked["classes"] or list(chosen.classes))
+    wanted = _chosen("queries", asked, source, asked["data"] or of, asked["classes"] or list(chosen.classes))
     for name, part in (("gallery", chosen), ("queries", wanted)):
         shape = part.source.labels().shape
         if shape != labels.shape:
@@ -137,8 +139,7 @@ def held_out_parts(
                 f"samples are {list(shape)} and those of the stream {list(labels.shape)}; allowed: the same shape"
             )
             raise _problem(name, "data", what)
-        said_of = next((s["data"] for s in ((said,) if name == "gallery" else (asked, said)) if s["data"]), named)
-        if _origin(said_of) == _origin(named) and (met := _met(part.classes, labels, plan)):
+        if part.origin == origin_of(named) and (met := _met(part.classes, labels, plan)):
             what = f"the stream delivers class {met[0]}; allowed: classes that it leaves out, or other data"
             raise _problem(name, "classes", what)
     if lacking := sorted({*wanted.classes} - {*chosen.classes}):
@@ -146,6 +147,11 @@ def held_out_parts(
     if len(chosen.classes) < 2:
         raise _problem("gallery", "classes", "fewer than two classes; allowed: two or more")
     return chosen, wanted
+
+
+def origin_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the data that subsets, and features, are made of; its labels are theirs."""
+    return origin_of(data["of"]) if isinstance(data.get("of"), Mapping) else data
 
 
 def check_comparable(strategy: Strategy, kind: str, where: tuple[str, ...] = WHERE) -> None:
@@ -164,12 +170,15 @@ def check_comparable(strategy: Strategy, kind: str, where: tuple[str, ...] = WHE
         raise Problems([Problem(where, what)])
 
 
-def _chosen(name: str, said: Mapping[str, Any], source: DataSource, classes: list[int] | None) -> Chosen:
+def _chosen(
+    name: str, said: Mapping[str, Any], source: DataSource, of: Mapping[str, Any], classes: list[int] | None
+) -> Chosen:
     labels = source.labels()
     there = np.unique(labels.train if said["split"] == "train" else labels.test).tolist()
     if unknown := sorted({*(classes or ())} - {*there}):
         raise _problem(name, "classes", f"this data has no class {unknown[0]}; allowed: labels of its samples")
-    return Chosen(source, said["split"], tuple(sorted({*(there if classes is None else classes)})))
+    kept = sorted({*(there if classes is None else classes)})
+    return Chosen(source, origin_of(of), said["split"], tuple(kept))
 
 
 def _held_out(chosen: Chosen, asked: list[int] | None, labels: Labels, plan: StreamPlan) -> Chosen:
@@ -182,12 +191,7 @@ def _held_out(chosen: Chosen, asked: list[int] | None, labels: Labels, plan: Str
             "out (such as class-incremental with `remainder: drop`)"
         )
         raise _problem("gallery", "data", what)
-    return Chosen(chosen.source, chosen.split, left)
-
-
-def _origin(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the data that subsets, and features, are made of; its labels are theirs."""
-    return _origin(data["of"]) if isinstance(data.get("of"), Mapping) else data
+    return dataclasses.replace(chosen, classes=left)
 
 
 def _met(classes: tuple[int, ...], labels: Labels, plan: StreamPlan) -> list[int]:
