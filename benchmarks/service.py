@@ -17,7 +17,7 @@ import cl_engine
 
 DATA = {"kind": "gaussian", "features": 32, "samples_per_class": 200, "test_per_class": 40, "separation": 6.0}
 GALLERY = {"data": {**DATA, "classes": 30}, "split": "train", "classes": [*range(20, 30)]}
-TIMES = {"seconds": 1000.0, "every": 20.0, "initial": 0.75, "inserts": 0.5, "rate": 4.0}
+TIMES = {"seconds": 1000.0, "look": 20.0, "initial": 0.75, "inserts": 0.5, "rate": 4.0}
 FINISHED = {"switch": "when-finished"}
 STRATEGIES: dict[str, dict[str, Any]] = {"hoc": {"reserved": 64}, "er": {}}
 POLICIES: dict[str, dict[str, Any]] = {

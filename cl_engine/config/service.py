@@ -45,7 +45,7 @@ def service(
     store: Annotated[Code, Field(description="how a value of a vector is stored")] = "float32",
     prefix: Annotated[int | None, Field(ge=1, description="store the first values only; null: all")] = None,
     seconds: Annotated[float, Field(gt=0, description="from one model to the next")] = 3000.0,
-    every: Annotated[float, Field(gt=0, description="seconds from one look to the next")] = 100.0,
+    look: Annotated[float, Field(gt=0, description="seconds from one look to the next")] = 100.0,
     initial: Annotated[float, Field(gt=0, le=1, description="share of the gallery that is there at first")] = 1.0,
     inserts: Annotated[
         float, Field(ge=0, description="images per second that come (Poisson), until the gallery is used up")

@@ -56,7 +56,7 @@ class Served:
             queries.y,
             poisson_arrivals(len(gallery), initial, options["inserts"], seed),
             policy,
-            every=options["every"],
+            every=options["look"],
             code=options["store"],
             prefix=options["prefix"],
             rate=options["traffic"],

@@ -18,7 +18,7 @@ from cl_engine.service.policy import Policy
 from cl_engine.service.service import Service
 
 STREAM = {"kind": "class-incremental", "first": 2, "step": 3, "remainder": "drop"}
-SLOW = {"rate": 0.2, "batch": 16, "seconds": 500.0, "every": 50.0, "initial": 0.5, "inserts": 0.1}
+SLOW = {"rate": 0.2, "batch": 16, "seconds": 500.0, "look": 50.0, "initial": 0.5, "inserts": 0.1}
 
 
 def scenario(changes=None, **keys):
