@@ -17,6 +17,7 @@ from cl_engine.running.audit import Audit, RebuildAudit
 from cl_engine.running.isolated import ProcessAudit
 from cl_engine.running.living import live
 from cl_engine.running.loading import modules_beside
+from cl_engine.running.pretraining import obtain
 from cl_engine.running.record import RunRecord, memory_facts, result_of
 from cl_engine.running.sharing import Sharing
 from cl_engine.running.store import ResumeError, RunDirectory
@@ -110,6 +111,8 @@ def _run(
     No strategy object lives through a boundary.  Learning rebuilds one from what was held and returns what it
     holds; evaluation rebuilds another, so that the accuracy reported is the accuracy of what was kept.
     """
+    for model in scenario.received:
+        obtain(model, run)
     terms, shared = scenario.terms(), Sharing(scenario, sharing)
     rebuilder, stream = scenario.rebuilder(shared.terms(terms)), Stream(scenario, terms)
     held = None if state is None else HeldState.read(state, rebuilder.signature(len(lines)))

@@ -60,10 +60,13 @@ def run(
 def _results(record: RunRecord, file: str, out: Path) -> str:
     """Return the tables of a run, the runs it compares with, and what to try next."""
     from cl_engine.kinds.registry import kinds
+    from cl_engine.reports.service import service_text
     from cl_engine.reports.text import comparison, finished_runs, summary
 
     result = record.to_dict()
     blocks = [summary(result)]
+    if "service" in result:
+        blocks.append(service_text(result["service"]))
     peers = finished_runs(out, result)
     if len(peers) > 1:
         blocks.append(f"all runs of this stream in {out}\n{comparison(peers)}")

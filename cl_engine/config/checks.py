@@ -10,12 +10,15 @@ from typing import Any
 
 import torch
 
+import cl_engine
 from cl_engine.config.axes import assignments_of
 from cl_engine.config.common import Common
 from cl_engine.config.document import Document
-from cl_engine.config.galleries import Galleries, galleries_of
+from cl_engine.config.galleries import WHERE, Chosen, Galleries, galleries_of
 from cl_engine.config.identity import data_identity
 from cl_engine.config.keys import Evaluate, homes, keys
+from cl_engine.config.pretraining import check_never_trained_on, pretrained_data, pretraining_run
+from cl_engine.config.service import Serving, serving_of
 from cl_engine.data.samples import DataError, DataSource, Labels, sample_dtype
 from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.problems import OptionError, Problem, Problems, one_line, shown
@@ -74,6 +77,8 @@ class Check:
         source = self.source or self._source()
         labels = self._labels(source)
         plan = self._plan(stream, labels)
+        galleries, service = self._galleries(source, labels, plan), self._service(source, labels, plan)
+        held_out = tuple(chosen for part in (galleries, service) if part for chosen in (part.gallery, part.queries))
         return {
             "name": self.name,
             "recipe": self.keys["recipe"],
@@ -83,8 +88,9 @@ class Check:
             "memory": self._memory(),
             "training": self._training(labels),
             "evaluate": Evaluate(**self.keys["evaluate"]),
-            "galleries": self._galleries(source, labels, plan),
-            "received": self._received(strategy_class, plan),
+            "galleries": galleries,
+            "service": service,
+            "received": self._received(strategy_class, plan, held_out),
             "analyses": tuple(self.keys["analyses"]),
             "seed": self.keys["seed"],
             "device": self.keys["device"],
@@ -160,22 +166,59 @@ class Check:
         if self.keys["device"] == "cuda" and not torch.cuda.is_available():
             raise Problems([Problem(("device",), "this machine has no usable CUDA device; allowed: auto or cpu")])
 
-    def _received(self, strategy_class: type[Strategy], plan: StreamPlan) -> tuple[Received, ...]:
+    def _received(
+        self, strategy_class: type[Strategy], plan: StreamPlan, held_out: tuple[Chosen, ...]
+    ) -> tuple[Received, ...]:
+        if self.keys["replace"] and not getattr(strategy_class, "replaceable", False):
+            what = f"{self.keys['strategy']['kind']} cannot go on from another model; allowed: {REPLACEABLE}"
+            raise Problems([Problem(("replace",), what)])
         found: list[Received] = []
-        for number, entry in enumerate(self.keys["replace"]):
+        for number, given in enumerate(self.keys["replace"]):
             with blaming(("replace", str(number))):
-                received = Received.from_options(validate(replacement, entry, self.folder))
+                entry = validate(replacement, given, self.folder)
+                if (entry["model"] is None) == (entry["pretrain"] is None):
+                    raise OptionError("model", "given with pretrain, or neither is; allowed: one of the two")
+                received = (
+                    Received.from_options(entry)
+                    if entry["model"] is not None
+                    else self._to_be_trained(entry, held_out)
+                )
                 if received.at >= len(plan) or received.at in {other.at for other in found}:
                     raise OptionError("at", f"got {received.at + 1}; allowed: 1 to {len(plan)}, each once")
             found.append(received)
-        if found and not getattr(strategy_class, "replaceable", False):
-            what = f"{self.keys['strategy']['kind']} cannot go on from another model; allowed: {REPLACEABLE}"
-            raise Problems([Problem(("replace",), what)])
         return tuple(found)
+
+    def _to_be_trained(self, entry: Mapping[str, Any], held_out: tuple[Chosen, ...]) -> Received:
+        """Return a model that is trained before the run, once its scenario has passed every check too."""
+        data = pretrained_data(entry["pretrain"], self._named())
+        with blaming(("pretrain",)):
+            source = self._made(data, load("data", data["kind"], self.folder))
+            scenario = pretraining_run(entry, self.keys, data, source)
+            Check(Document(scenario, "pretrain"), self.folder, "pretrained", self.common).parts()
+        check_never_trained_on(data, source, held_out)
+        return Received.to_be_trained(entry, scenario, [data_identity(source), cl_engine.__version__])
 
     def _galleries(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Galleries | None:
         asked = self.keys["evaluate"]["compatibility"]
-        return None if asked is None else galleries_of(asked, source, labels, plan, self._gallery_source)
+        with blaming(WHERE):
+            return (
+                None
+                if asked is None
+                else galleries_of(asked, source, self._named(), labels, plan, self._gallery_source)
+            )
+
+    def _service(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Serving | None:
+        asked = self.keys["service"]
+        with blaming(("service",)):
+            return (
+                None
+                if asked is None
+                else serving_of(asked, source, self._named(), labels, plan, self._gallery_source)
+            )
+
+    def _named(self) -> dict[str, Any]:
+        """Return what the file says of the data; nothing of an object."""
+        return {} if self.source is not None else self.keys["data"]
 
     def _gallery_source(self, part: Mapping[str, Any]) -> DataSource:
         return self._made(part, load("data", part["kind"], self.folder))

@@ -1,7 +1,8 @@
-"""The `evaluate.compatibility` section: which samples are the gallery, which ones are queries, and the checks."""
+"""Galleries and queries of classes never trained on; the `evaluate.compatibility` section, which compares them."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -61,9 +62,10 @@ def compatibility(
 
 @dataclass(frozen=True)
 class Chosen:
-    """Samples of some classes of a part of a data source."""
+    """Samples of some classes of a part of a data source; ``origin`` is the data whose labels they have."""
 
     source: DataSource
+    origin: Mapping[str, Any]
     split: Split
     classes: tuple[int, ...]
 
@@ -92,30 +94,44 @@ class Galleries:
 def galleries_of(
     options: Mapping[str, Any],
     own: DataSource,
+    named: Mapping[str, Any],
     labels: Labels,
     plan: StreamPlan,
     made: Callable[[Mapping[str, Any]], DataSource],
 ) -> Galleries:
-    """Return what a section says.
+    """Return what the section says; arguments and errors are those of :func:`held_out_parts`."""
+    return Galleries(*held_out_parts(options, own, named, labels, plan, made), options["protocol"])
+
+
+def held_out_parts(
+    options: Mapping[str, Any],
+    own: DataSource,
+    named: Mapping[str, Any],
+    labels: Labels,
+    plan: StreamPlan,
+    made: Callable[[Mapping[str, Any]], DataSource],
+) -> tuple[Chosen, Chosen]:
+    """Return the gallery and the queries that a section names.
 
     Args:
         options: the section, complete.
         own: the scenario's own data.
+        named: what the scenario says of it.
         labels: its labels.
         plan: of the stream.
         made: makes a data source of what the section says of one.
 
     Raises:
         Problems: samples of another shape, classes that are not there, that the stream delivers, or that the
-            gallery lacks; fewer than two classes.
+            gallery lacks; fewer than two classes.  Paths are relative to the section.
     """
-    said = options["gallery"]
-    chosen = _chosen("gallery", said, own if said["data"] is None else made(said["data"]), said["classes"])
+    said, asked = options["gallery"], options["queries"]
+    of = said["data"] or named
+    chosen = _chosen("gallery", said, own if said["data"] is None else made(said["data"]), of, said["classes"])
     if said["data"] is None:
         chosen = _held_out(chosen, said["classes"], labels, plan)
-    asked = options["queries"]
     source = chosen.source if asked["data"] is None else made(asked["data"])
-    wanted = _chosen("queries", asked, source, asked["classes"] or list(chosen.classes))
+    wanted = _chosen("queries", asked, source, asked["data"] or of, asked["classes"] or list(chosen.classes))
     for name, part in (("gallery", chosen), ("queries", wanted)):
         shape = part.source.labels().shape
         if shape != labels.shape:
@@ -123,33 +139,46 @@ def galleries_of(
                 f"samples are {list(shape)} and those of the stream {list(labels.shape)}; allowed: the same shape"
             )
             raise _problem(name, "data", what)
-        if part.source is own and (met := _met(part.classes, labels, plan)):
+        if part.origin == origin_of(named) and (met := _met(part.classes, labels, plan)):
             what = f"the stream delivers class {met[0]}; allowed: classes that it leaves out, or other data"
             raise _problem(name, "classes", what)
     if lacking := sorted({*wanted.classes} - {*chosen.classes}):
         raise _problem("queries", "classes", f"the gallery has no class {lacking[0]}; allowed: its classes")
     if len(chosen.classes) < 2:
         raise _problem("gallery", "classes", "fewer than two classes; allowed: two or more")
-    return Galleries(chosen, wanted, options["protocol"])
+    return chosen, wanted
 
 
-def check_comparable(strategy: Strategy, kind: str) -> None:
+def origin_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the data that subsets, and features, are made of; its labels are theirs."""
+    return origin_of(data["of"]) if isinstance(data.get("of"), Mapping) else data
+
+
+def check_comparable(strategy: Strategy, kind: str, where: tuple[str, ...] = WHERE) -> None:
     """Check that a strategy that has begun has features.
+
+    Args:
+        strategy: the strategy.
+        kind: what the scenario calls it.
+        where: the section that asks for them.
 
     Raises:
         Problems: it has none.
     """
     if representation(strategy) is None:
         what = f"compares features, and {kind} has none; allowed: a strategy that has features(x), [B, D]"
-        raise Problems([Problem(WHERE, what)])
+        raise Problems([Problem(where, what)])
 
 
-def _chosen(name: str, said: Mapping[str, Any], source: DataSource, classes: list[int] | None) -> Chosen:
+def _chosen(
+    name: str, said: Mapping[str, Any], source: DataSource, of: Mapping[str, Any], classes: list[int] | None
+) -> Chosen:
     labels = source.labels()
     there = np.unique(labels.train if said["split"] == "train" else labels.test).tolist()
     if unknown := sorted({*(classes or ())} - {*there}):
         raise _problem(name, "classes", f"this data has no class {unknown[0]}; allowed: labels of its samples")
-    return Chosen(source, said["split"], tuple(sorted({*(there if classes is None else classes)})))
+    kept = sorted({*(there if classes is None else classes)})
+    return Chosen(source, origin_of(of), said["split"], tuple(kept))
 
 
 def _held_out(chosen: Chosen, asked: list[int] | None, labels: Labels, plan: StreamPlan) -> Chosen:
@@ -162,7 +191,7 @@ def _held_out(chosen: Chosen, asked: list[int] | None, labels: Labels, plan: Str
             "out (such as class-incremental with `remainder: drop`)"
         )
         raise _problem("gallery", "data", what)
-    return Chosen(chosen.source, chosen.split, left)
+    return dataclasses.replace(chosen, classes=left)
 
 
 def _met(classes: tuple[int, ...], labels: Labels, plan: StreamPlan) -> list[int]:
@@ -171,4 +200,4 @@ def _met(classes: tuple[int, ...], labels: Labels, plan: StreamPlan) -> list[int
 
 
 def _problem(part: str, option: str, what: str) -> Problems:
-    return Problems([Problem((*WHERE, part, option), what)])
+    return Problems([Problem((part, option), what)])

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from cl_engine.config.galleries import compatibility
+from cl_engine.config.service import service
 from cl_engine.evaluation.analyses import Analysis
 from cl_engine.evaluation.probes import Probe
 from cl_engine.kinds.problems import Problems
@@ -98,6 +99,11 @@ def keys(
         Field(description="models trained elsewhere that take the learner's place: each at, model and backbone"),
     ] = [],  # noqa: B006
     evaluate: Annotated[Any, Section(Evaluate), Field(description="when accuracy is measured")] = {},  # noqa: B006
+    service: Annotated[
+        Any,
+        Section(service),
+        Field(description="a retrieval service over the run's models: what renewing its vectors costs and gives"),
+    ] = None,
     analyses: Annotated[
         list[Analysis],
         AfterValidator(_each_once),

@@ -23,6 +23,7 @@ from cl_engine.config.keys import Evaluate
 from cl_engine.config.least import shortage
 from cl_engine.config.observable import check_observable
 from cl_engine.config.recipe import departures, with_recipe
+from cl_engine.config.service import Serving
 from cl_engine.data.normalisation import Normalisation, normalisation
 from cl_engine.data.samples import DataSource, Labels
 from cl_engine.errors import InputError
@@ -65,6 +66,7 @@ class Scenario:
     training: Training
     evaluate: Evaluate
     galleries: Galleries | None = field(repr=False)
+    service: Serving | None = field(repr=False)
     received: tuple[Received, ...]
     analyses: tuple[Analysis, ...]
     seed: int
@@ -157,6 +159,8 @@ class Scenario:
             sections["evaluate"] = _without_probes(sections["evaluate"])
         if self.galleries is None:
             del sections["evaluate"]["compatibility"]
+        if self.service is not None:
+            sections["service"] = dict(self.service.options)
         if self.received:
             sections["replace"] = [model.plain() for model in self.received]
         if self.analyses:
@@ -262,6 +266,8 @@ class Scenario:
             check_observable(rebuilder.begun(1), str(self.strategy["kind"]), *looked_at)
         if self.galleries is not None:
             check_comparable(rebuilder.begun(1), str(self.strategy["kind"]))
+        if self.service is not None:
+            check_comparable(rebuilder.begun(1), str(self.strategy["kind"]), ("service",))
         held = {*SAMPLE_KINDS, *(declared.kind for declared in signature.declared.values())}
         self._check_policy(held)
         self._check_fixed(held)

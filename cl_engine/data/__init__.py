@@ -17,6 +17,7 @@ KINDS = {
     "hf": "cl_engine.data.hf:HuggingFace",
     "npz": "cl_engine.data.npz:Npz",
     "features": "cl_engine.data.feature_files:Features",
+    "subset": "cl_engine.data.subset:Subset",
     "frozen": "cl_engine.models.frozen:Frozen",
     "csv": "cl_engine.data.table_files:Csv",
     "parquet": "cl_engine.data.table_files:Parquet",

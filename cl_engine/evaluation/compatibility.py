@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from cl_engine.data.samples import Samples
 from cl_engine.evaluation.evaluator import Predictor
@@ -17,6 +16,7 @@ from cl_engine.evaluation.observing import FEATURES
 from cl_engine.metrics.compatibility import average_compatibility, average_cross_accuracy, compatibility_metrics
 from cl_engine.metrics.cross_tests import Protocol, class_templates, cross_test
 from cl_engine.metrics.inequalities import satisfaction
+from cl_engine.metrics.nearest import fitted
 from cl_engine.metrics.retrieval import mean_average_precision, recall_at_k
 
 RECALLS = (1, 5, 10)
@@ -60,7 +60,7 @@ class Compatibility:
             if self._last is None or self._last[0] != experience - 1:
                 self._last = experience - 1, self._embedded(before(), self.queries)
             old = galleries[-2]
-            new, then = (_fitted(q, old.shape[1]) for q in (queries, self._last[1]))
+            new, then = (fitted(q, old.shape[1]) for q in (queries, self._last[1]))
             found["satisfaction"] = list(satisfaction(new, then, old, self.queries.y, self.labels))
         self._last = experience, queries
         return {"compatibility": {**found, "gallery": _encoded(gallery)}}
@@ -106,22 +106,17 @@ class Compatibility:
         protocol: Protocol = (
             "instances" if self.templates else self.protocol
         )  # each template is the one of its class
-        return cross_test(_fitted(queries, gallery.shape[1]), gallery, self.queries.y, self.labels, protocol)
+        return cross_test(fitted(queries, gallery.shape[1]), gallery, self.queries.y, self.labels, protocol)
 
     def _ranks(self, queries: Tensor, galleries: Sequence[Tensor]) -> dict[str, Any]:
         """Return mean average precision and recall at k in each gallery."""
-        cases = [(_fitted(queries, each.shape[1]), each, self.queries.y, self.labels) for each in galleries]
+        cases = [(fitted(queries, each.shape[1]), each, self.queries.y, self.labels) for each in galleries]
         k = [n for n in RECALLS if n <= len(self.labels)]
         recalls = [recall_at_k(*case, k) for case in cases]
         return {
             "mean_average_precision": [mean_average_precision(*case) for case in cases],
             "recall": {str(n): [recall.get(n, 1.0) for recall in recalls] for n in RECALLS},
         }
-
-
-def _fitted(queries: Tensor, width: int) -> Tensor:
-    """Return the first values of each query, or zeros after them."""
-    return F.pad(queries[:, :width], (0, width - min(width, queries.shape[1])))
 
 
 def _encoded(vectors: Tensor) -> dict[str, Any]:

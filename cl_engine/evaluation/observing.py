@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from cl_engine.data.samples import Inputs
 from cl_engine.memory.ledger import MemoryContractError
@@ -14,7 +15,7 @@ from cl_engine.metrics.similarity import LEAST, batches, u_centred
 from cl_engine.models.anatomy import branches_of
 from cl_engine.randomness import isolated
 
-FEATURES, BRANCHES = "features", "branches"
+FEATURES, BRANCHES, FLOPS = "features", "branches", "flops"
 BATCH = 1024  # samples whose features are made at once
 BRANCH_BATCH = 128  # samples of a mini-batch of CKA between branches
 
@@ -36,11 +37,14 @@ def representation(strategy: nn.Module) -> Represent | None:
 
 @torch.no_grad()
 def observe(strategy: nn.Module, what: str, x: Inputs, device: torch.device) -> dict[str, Tensor]:
-    """Return ``features`` ``[N, D]`` or, of ``branches``, ``hsic``, float64 ``[layers, t, t]``.
+    """Return ``features`` ``[N, D]``; of ``branches`` ``hsic``, float64 ``[layers, t, t]``; or ``flops``, int64.
+
+    ``flops`` are those of the features of one sample: two for each multiplication of convolutions and matrix
+    products, and nothing of what is done value by value.
 
     Args:
         strategy: a rebuilt one, which is thrown away afterwards.
-        what: ``features`` or ``branches``.
+        what: ``features``, ``branches`` or ``flops``.
         x: samples ``[N, ...]``; the strategy gets copies.
         device: where the strategy lives.
 
@@ -54,6 +58,11 @@ def observe(strategy: nn.Module, what: str, x: Inputs, device: torch.device) -> 
     with isolated(0, "observe"):
         if what == BRANCHES:
             return {"hsic": branch_hsic(strategy, represent, x, device)}
+        if what == FLOPS:
+            (one, *_) = x.split(1)
+            with FlopCounterMode(display=False) as counter:
+                represent(one.to(device, copy=True))
+            return {"flops": torch.tensor(counter.get_total_flops())}
         parts = [represent(part.to(device, copy=True)).detach().cpu() for part in x.split(BATCH)]
     features = torch.cat(parts)
     if features.ndim != 2 or len(features) != len(x) or not torch.isfinite(features).all():

@@ -150,3 +150,12 @@ def blocks(rows: int, size: int) -> Iterator[slice]:
     """
     for start in range(0, rows, size):
         yield slice(start, min(start + size, rows))
+
+
+def fitted(vectors: Tensor, width: int) -> Tensor:
+    """Return the first values of each vector, or zeros after them.
+
+    >>> fitted(torch.ones(1, 2), 3), fitted(torch.ones(1, 2), 1)
+    (tensor([[1., 1., 0.]]), tensor([[1.]]))
+    """
+    return F.pad(vectors[:, :width], (0, max(0, width - vectors.shape[1])))

@@ -17,6 +17,7 @@ from cl_engine.evaluation.compatibility import Compatibility
 from cl_engine.evaluation.evaluator import Diagnostic, Evaluator, Predictor
 from cl_engine.evaluation.probe_data import ProbeData
 from cl_engine.evaluation.probes import Probes
+from cl_engine.evaluation.serving import Served
 from cl_engine.memory.state import HeldState
 from cl_engine.randomness import numpy_generator
 from cl_engine.scenarios.delivery import deliveries
@@ -66,6 +67,10 @@ class Stream:
         if scenario.galleries:
             found = scenario.galleries
             self.diagnostics.append(Compatibility(found.gallery.load(), found.queries.load(), found.protocol))
+        if scenario.service:
+            served = scenario.service
+            parts = served.gallery.load(), served.queries.load()
+            self.diagnostics.append(Served(*parts, served.policy, served.options, len(self.plan), scenario.seed))
         self.deliveries = deliveries(self.plan.sizes.tolist(), micro_batch, options.samples, options.protocol)
 
     def samples(self, index: int) -> Samples:

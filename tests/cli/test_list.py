@@ -42,7 +42,7 @@ def test_json_has_every_kind_modifier_and_section(listed):
     for package in PACKAGES:
         assert {e["name"] for e in found[package]} - {"(every kind)"} == {*kinds(package)}
     assert [e["name"] for e in found["modifiers"]] == [*MODIFIERS, *REDUCTIONS]
-    assert [e["name"] for e in found["sections"]] == ["memory", "training", "evaluate", "memory.budget"]
+    assert [e["name"] for e in found["sections"]] == ["memory", "training", "evaluate", "service", "memory.budget"]
     assert [*options(found["sections"], "training")] == [field.name for field in dataclasses.fields(Training)]
     assert {"ratio", "profile"} <= {*options(found["modifiers"], "imbalance")}
     assert {"budget", "policy"} <= {*options(found["sections"], "memory")}

@@ -50,6 +50,9 @@ class Replaceable(Replay):
             raise OptionError(
                 "strategy.codec", "would hold features of a model that is replaced; allowed: another codec"
             )
+        if not received.is_there():  # a plan: the model will be trained, with this network
+            task.charge("received model", bytes_of(_targets(self.network, self.taken)))
+            return
         try:
             tensors = received.tensors()
             kept = {n: t for n, t in tensors.items() if n.startswith("backbone.") or n in self.taken}

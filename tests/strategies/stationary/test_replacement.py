@@ -193,7 +193,10 @@ def test_what_cannot_be_received_is_refused(tmp_path, folder, elsewhere):
         ([entry, entry], r"replace\.1\.at: got 2; allowed: 1 to 4, each once"),
         ([{**entry, "model": "none.safetensors"}], r"replace\.0\.model: there is no file"),
         ([{**entry, "sha256": "0" * 64}], r"replace\.0\.sha256: .* has the SHA-256"),
-        ([{**entry, "when": 3}], r"replace\.0\.when: unknown option; allowed: at, model, backbone, sha256"),
+        (
+            [{**entry, "when": 3}],
+            r"replace\.0\.when: unknown option; allowed: at, model, pretrain, backbone, sha256",
+        ),
         (
             [{"at": 1, "model": str(tmp_path / "other.safetensors")}],
             r"replace: .*other.safetensors: \d+ tensors missing",

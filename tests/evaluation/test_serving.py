@@ -1,0 +1,156 @@
+"""A service over the models of a run: against the service on the same features, resumed, counted and refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import cl_engine
+from cl_engine.config.scenario import Scenario
+from cl_engine.evaluation.observing import observe
+from cl_engine.models.network import Network
+from cl_engine.reports.service import service_text
+from cl_engine.running import audit
+from cl_engine.service.arrivals import poisson_arrivals
+from cl_engine.service.policy import Policy
+from cl_engine.service.service import Service
+
+STREAM = {"kind": "class-incremental", "first": 2, "step": 3, "remainder": "drop"}
+SLOW = {"rate": 0.2, "batch": 16, "seconds": 500.0, "look": 50.0, "initial": 0.5, "inserts": 0.1}
+
+
+def scenario(changes=None, **keys):
+    return {
+        "name": "served",
+        "data": "digits",
+        "stream": STREAM,
+        "strategy": {"kind": "cl2r", "reserved": 16, "backbone": {"kind": "mlp", "width": 16}, "total": 20},
+        "training": {"epochs": 1},
+        "service": {**SLOW, **(changes or {})},
+        **keys,
+    }
+
+
+@pytest.fixture
+def embedded(monkeypatch):
+    found, plain = [], audit.observe
+
+    def watch(strategy, what, x, device):
+        made = plain(strategy, what, x, device)
+        if what == "features":
+            found.append(made["features"])
+        return made
+
+    monkeypatch.setattr(audit, "observe", watch)
+    return found
+
+
+def test_a_run_is_the_service_on_the_features_of_its_models(embedded):
+    run = cl_engine.run(scenario({"switch": 0.6, "store": "int8", "prefix": 12}))
+    loaded = Scenario.load(scenario())
+    y, yq = (part.load().y for part in (loaded.service.gallery, loaded.service.queries))
+    policy = Policy("backfill", rate=0.2, batch=16, switch=0.6)
+    arrivals = poisson_arrivals(len(y), round(len(y) / 2), 0.1, 0)
+    service = Service(y, yq, arrivals, policy, every=50.0, code="int8", prefix=12)
+    store, accuracy, sizes, embedded_anew = None, [], [], 0
+    assert len(embedded) == 2 * 3
+    for t in range(3):
+        gallery, queries = embedded[2 * t : 2 * t + 2]
+        store, seen = service.serve(store, gallery, queries, t, 500.0 * t, 500.0 * (t + 1))
+        accuracy, sizes = accuracy + seen.accuracy, sizes + seen.vector_bytes
+        embedded_anew += seen.work.re_embedded + seen.work.twice
+    found = run.to_dict()["service"]
+    assert (found["accuracy"], found["vector_bytes"]) == (accuracy, sizes)
+    assert found["re_embedded"] + found["twice"] == embedded_anew > 100
+    assert found["renewal_flops"] == embedded_anew * found["flops_per_image"][0]
+    assert found["mean_accuracy"] == pytest.approx(sum(accuracy) / 30)
+    assert found["image_bytes"] == 64 * len(y)
+    assert found["times"] == [50.0 * n for n in range(30)]
+
+
+def test_the_operations_of_resnet_32_are_two_for_each_of_its_published_multiplications():
+    network = Network("resnet32", (3, 32, 32), torch.Generator(), torch.device("cpu"))
+    found = observe(network, "flops", torch.zeros(3, 3, 32, 32, dtype=torch.uint8), torch.device("cpu"))
+    assert found["flops"] == pytest.approx(2 * 68_861_952, rel=1e-3)  # which has the classifier
+
+
+class Stop(Exception):
+    pass
+
+
+class StopsAfter:
+    def __init__(self, experiences):
+        self.left = experiences
+
+    def started(self, *_): ...
+
+    def progress(self, _): ...
+
+    def finished(self, line):
+        self.left -= 1
+        if not self.left:
+            raise Stop
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"switch": "when-finished"}, {"policy": "transform", "map": "ridge", "pairs": 20, "store": "float16"}],
+    ids=["backfill", "transform"],
+)
+def test_a_run_that_is_resumed_inside_a_migration_saw_the_same(tmp_path, changes):
+    whole = cl_engine.run(scenario(changes)).to_dict()["service"]
+    for experiences in (1, 2):
+        out = tmp_path / str(experiences)
+        with pytest.raises(Stop):
+            cl_engine.run(scenario(changes), out=out, reporter=StopsAfter(experiences))
+        assert cl_engine.run(scenario(changes), out=out, resume=True).to_dict()["service"] == whole
+
+
+def test_the_stream_of_images_does_not_depend_on_the_policy_and_nothing_else_on_the_service():
+    plain = cl_engine.run({key: value for key, value in scenario().items() if key != "service"}).to_dict()
+    runs = [cl_engine.run(scenario({"policy": policy})).to_dict() for policy in ("keep", "never", "backfill")]
+    assert len({run["service"]["inserted"] for run in runs}) == 1
+    assert all(run["metrics"] == plain["metrics"] and run["memory"] == plain["memory"] for run in runs)
+    assert "service" not in plain["config"]
+    assert [run["service"]["image_bytes"] > 0 for run in runs] == [False, False, True]
+    assert runs[0]["service"]["switched"] == [None] * 3
+    assert Scenario.load(runs[2]["config"]).id == runs[2]["id"]
+
+
+def test_the_summary_says_what_the_service_cost():
+    found = {
+        "policy": "backfill",
+        "mean_accuracy": 0.5,
+        "mean_accuracy_if_renewed_at_once": 0.75,
+        "re_embedded": 1000,
+    }
+    found |= {"twice": 100, "mapped": 0, "renewal_flops": 151.496e9, "busy": 55.0, "max_vector_bytes": 2048}
+    assert service_text({**found, "image_bytes": 4096}).splitlines() == [
+        "service (backfill): accuracy over time 50.0 %, 75.0 % if renewed at once",
+        "1,100 images embedded anew and 0 vectors mapped (151 GFLOP, 55 s); vectors at most 2 KiB, images kept 4 KiB",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"policy": "never", "switch": 0.5}, r"service\.switch: 0\.5 under never; allowed: immediately"),
+        ({"policy": "transform"}, r"service\.map: None under transform; allowed: a map"),
+        ({"switch": "later"}, r"service\.switch: "),
+        ({"store": "pq"}, r"service\.store: got 'pq'; allowed: float32, float16 or int8"),
+        ({"gallery": {"classes": [8]}}, r"service\.gallery\.classes: fewer than two classes"),
+        ({"initial": 0.0}, r"service\.initial: "),
+    ],
+)
+def test_a_service_that_cannot_be_is_refused_before_anything_is_trained(changes, message):
+    with pytest.raises(cl_engine.ConfigError, match=message):
+        Scenario.load(scenario(changes, stream={**STREAM, "class_order": list(range(10))}))
+
+
+def test_the_service_that_the_documentation_shows_runs():
+    page = Path(__file__).parents[2] / "docs" / "compatibility.md"
+    _, *blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    (block,) = (yaml.safe_load(block) for block in blocks if "service:" in block)
+    assert cl_engine.run(scenario(**block)).to_dict()["service"]["policy"] == "backfill"
