@@ -72,6 +72,7 @@ def _results(record: RunRecord, file: str, out: Path) -> str:
         blocks.append(f"all runs of this stream in {out}\n{comparison(peers)}")
     used = result["config"]["strategy"]["kind"]
     first, *others = [kind for kind in kinds("strategies") if kind != used]
-    compare = f"cl-engine run {shlex.quote(file)} --set strategy={first}   (or {', '.join(others)})"
+    more = f"{', '.join(others[:3])} and {len(others) - 3} more: cl-engine list strategies"
+    compare = f"cl-engine run {shlex.quote(file)} --set strategy={first}   (or {more})"
     blocks.append(f"run: {record.directory}\ncompare: {compare}")
     return "".join(f"\n{block}\n" for block in blocks).rstrip("\n")
