@@ -93,8 +93,11 @@ class Cifar(WholeSource):
 
     def labels(self) -> Labels:
         """Return the labels; of strips, without decoding a picture."""
-        if self.strips is None:
-            return super().labels()
+        return super().labels() if self.strips is None else self._labels
+
+    @functools.cached_property
+    def _labels(self) -> Labels:
+        assert self.strips is not None
         labels, _ = self.strips.labels()
         return Labels(labels["train"], labels["test"], (3, SIDE, SIDE))
 
