@@ -89,8 +89,8 @@ def looks(strategies: Sequence[tuple[str, str, str]]) -> dict[str, Look]:
     A strategy's place in the registry decides, not which others there are, so it looks alike in every report.
     Variants of a strategy take what the family's members leave.
 
-    >>> looks([("icarl", "icarl", "rehearsal")])["icarl"]
-    Look(family='rehearsal', shade=1, dash=[6, 3], mark='square', hollow=False)
+    >>> looks([("replay", "replay", "rehearsal")])["replay"]
+    Look(family='rehearsal', shade=0, dash=[], mark='circle', hollow=False)
     """
     found: dict[str, Look] = {}
     taken: dict[str, set[int]] = {}
