@@ -14,7 +14,7 @@ import cl_engine
 from cl_engine.config.axes import assignments_of
 from cl_engine.config.common import Common
 from cl_engine.config.document import Document
-from cl_engine.config.galleries import WHERE, Chosen, Galleries, galleries_of
+from cl_engine.config.galleries import WHERE, Chosen, Galleries, held_out_parts
 from cl_engine.config.identity import data_identity
 from cl_engine.config.keys import Evaluate, homes, keys
 from cl_engine.config.pretraining import check_never_trained_on, pretrained_data, pretraining_run
@@ -201,20 +201,17 @@ class Check:
     def _galleries(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Galleries | None:
         asked = self.keys["evaluate"]["compatibility"]
         with blaming(WHERE):
-            return (
-                None
-                if asked is None
-                else galleries_of(asked, source, self._named(), labels, plan, self._gallery_source)
-            )
+            return asked and Galleries(*self._held_out(asked, source, labels, plan), asked["protocol"])
 
     def _service(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Serving | None:
         asked = self.keys["service"]
         with blaming(("service",)):
-            return (
-                None
-                if asked is None
-                else serving_of(asked, source, self._named(), labels, plan, self._gallery_source)
-            )
+            return asked and serving_of(asked, *self._held_out(asked, source, labels, plan))
+
+    def _held_out(
+        self, asked: Mapping[str, Any], source: DataSource, labels: Labels, plan: StreamPlan
+    ) -> tuple[Chosen, Chosen]:
+        return held_out_parts(asked, source, self._named(), labels, plan, self._gallery_source)
 
     def _named(self) -> dict[str, Any]:
         """Return what the file says of the data; nothing of an object."""

@@ -91,18 +91,6 @@ class Galleries:
     protocol: Protocol
 
 
-def galleries_of(
-    options: Mapping[str, Any],
-    own: DataSource,
-    named: Mapping[str, Any],
-    labels: Labels,
-    plan: StreamPlan,
-    made: Callable[[Mapping[str, Any]], DataSource],
-) -> Galleries:
-    """Return what the section says; arguments and errors are those of :func:`held_out_parts`."""
-    return Galleries(*held_out_parts(options, own, named, labels, plan, made), options["protocol"])
-
-
 def held_out_parts(
     options: Mapping[str, Any],
     own: DataSource,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cl_engine.config.galleries import Chosen, gallery, held_out_parts, queries
-from cl_engine.data.samples import DataSource, Labels
+from cl_engine.config.galleries import Chosen, gallery, queries
 from cl_engine.errors import InputError
 from cl_engine.kinds.problems import OptionError
 from cl_engine.kinds.signature import Section
-from cl_engine.scenarios.plan import StreamPlan
 from cl_engine.service.codes import Code
 from cl_engine.service.policy import Kind, Map, Order, Policy
 
@@ -72,18 +70,10 @@ class Serving:
     options: Mapping[str, Any]
 
 
-def serving_of(
-    options: Mapping[str, Any],
-    own: DataSource,
-    named: Mapping[str, Any],
-    labels: Labels,
-    plan: StreamPlan,
-    made: Callable[[Mapping[str, Any]], DataSource],
-) -> Serving:
-    """Return what the section says; arguments as of :func:`cl_engine.config.galleries.held_out_parts`.
+def serving_of(options: Mapping[str, Any], gallery: Chosen, queries: Chosen) -> Serving:
+    """Return what the section says, with its parts as found.
 
     Raises:
-        Problems: what that raises.
         OptionError: a policy that contradicts itself.
     """
     found = {name: options[name] for name in ("rate", "order", "switch", "batch", "map", "pairs")}
@@ -91,4 +81,4 @@ def serving_of(
         policy = Policy(options["policy"], **found)
     except InputError as error:
         raise OptionError(str(error).partition(" ")[0], str(error).partition(" is ")[2]) from None
-    return Serving(*held_out_parts(options, own, named, labels, plan, made), policy, options)
+    return Serving(gallery, queries, policy, options)

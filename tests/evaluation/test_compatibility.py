@@ -14,6 +14,7 @@ from cl_engine.config.scenario import Scenario
 from cl_engine.data.digits import Digits
 from cl_engine.metrics import compatibility_metrics, verification_accuracy, verification_pairs
 from cl_engine.running import audit
+from tests.stopping import StopAfter
 
 STREAM = {  # 0 and 1, then three at a time; 8 and 9 are left out
     "kind": "class-incremental",
@@ -123,33 +124,11 @@ def test_measuring_changes_nothing_else_and_a_run_without_it_is_named_as_ever():
     assert again.id == Scenario.load(scenario()).id
 
 
-class Stop(Exception):
-    pass
-
-
-class StopsAfter:
-    """Ends a run after some experiences."""
-
-    def __init__(self, experiences):
-        self.left = experiences
-
-    def started(self, *_):
-        pass
-
-    def progress(self, text):
-        pass
-
-    def finished(self, line):
-        self.left -= 1
-        if not self.left:
-            raise Stop
-
-
 @pytest.mark.parametrize("protocol", ["templates", "instances"])
 def test_a_resumed_run_tests_on_the_galleries_that_were_embedded_before(tmp_path, embedded, protocol):
     whole = cl_engine.run(scenario(protocol)).to_dict()["compatibility"]
-    with pytest.raises(Stop):
-        cl_engine.run(scenario(protocol), out=tmp_path, reporter=StopsAfter(2))
+    with pytest.raises(KeyboardInterrupt):
+        cl_engine.run(scenario(protocol), out=tmp_path, reporter=StopAfter(2))
     embedded.clear()
     resumed = cl_engine.run(scenario(protocol), out=tmp_path, resume=True).to_dict()["compatibility"]
     assert resumed == whole

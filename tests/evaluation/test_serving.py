@@ -16,6 +16,7 @@ from cl_engine.running import audit
 from cl_engine.service.arrivals import poisson_arrivals
 from cl_engine.service.policy import Policy
 from cl_engine.service.service import Service
+from tests.stopping import StopAfter
 
 STREAM = {"kind": "class-incremental", "first": 2, "step": 3, "remainder": "drop"}
 SLOW = {"rate": 0.2, "batch": 16, "seconds": 500.0, "look": 50.0, "initial": 0.5, "inserts": 0.1}
@@ -76,24 +77,6 @@ def test_the_operations_of_resnet_32_are_two_for_each_of_its_published_multiplic
     assert found["flops"] == pytest.approx(2 * 68_861_952, rel=1e-3)  # which has the classifier
 
 
-class Stop(Exception):
-    pass
-
-
-class StopsAfter:
-    def __init__(self, experiences):
-        self.left = experiences
-
-    def started(self, *_): ...
-
-    def progress(self, _): ...
-
-    def finished(self, line):
-        self.left -= 1
-        if not self.left:
-            raise Stop
-
-
 @pytest.mark.parametrize(
     "changes",
     [{"switch": "when-finished"}, {"policy": "transform", "map": "ridge", "pairs": 20, "store": "float16"}],
@@ -103,8 +86,8 @@ def test_a_run_that_is_resumed_inside_a_migration_saw_the_same(tmp_path, changes
     whole = cl_engine.run(scenario(changes)).to_dict()["service"]
     for experiences in (1, 2):
         out = tmp_path / str(experiences)
-        with pytest.raises(Stop):
-            cl_engine.run(scenario(changes), out=out, reporter=StopsAfter(experiences))
+        with pytest.raises(KeyboardInterrupt):
+            cl_engine.run(scenario(changes), out=out, reporter=StopAfter(experiences))
         assert cl_engine.run(scenario(changes), out=out, resume=True).to_dict()["service"] == whole
 
 

@@ -9,6 +9,7 @@ import cl_engine
 from cl_engine.reports.text import finished_runs
 from cl_engine.strategies.references.finetune import Finetune
 from cl_engine.strategies.strategy import Strategy
+from tests.stopping import StopAfter
 
 ALL_PROBES = {"probes": ["linear", "cka", "drift"], "probe_samples": 5}
 BLOCKS = ["gradient-norms", "weight-shift"]
@@ -58,20 +59,6 @@ def test_a_run_that_is_looked_at_is_the_same_to_the_bit(given, branches, tmp_pat
     assert seen.to_dict()["seconds"]["analyses"] > 0
     norms = seen.to_dict()["analyses"]["gradient-norms"]
     assert all(steps > 0 for row in norms["steps"] for steps in row)
-
-
-class StopAfter:
-    def __init__(self, experiences):
-        self.left = experiences
-
-    def started(self, *_): ...
-
-    def progress(self, _): ...
-
-    def finished(self, line):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("stream", [OFFLINE, PERMUTED], ids=lambda stream: stream["kind"])

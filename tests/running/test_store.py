@@ -18,6 +18,7 @@ import torch
 import cl_engine
 from cl_engine.errors import InputError
 from cl_engine.running.store import ResumeError, StoreError
+from tests.stopping import StopAfter
 
 SCENARIO = {
     "name": "kill",
@@ -83,24 +84,6 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
         assert record.metrics == whole.metrics
         assert record.accuracy == whole.accuracy
         assert record.memory == whole.memory
-
-
-class StopAfter:
-    """Stops a run after some experiences, as Ctrl-C would."""
-
-    def __init__(self, experiences):
-        self.left = experiences
-
-    def started(self, scenario, directory, done, note):
-        self.done, self.directory, self.note = done, directory, note
-
-    def progress(self, text):
-        pass
-
-    def finished(self, line):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 def stopped(out, experiences):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 from cl_engine.models.backbone import BackboneOption
 from cl_engine.strategies.closed_form.analytic import Analytic, GammaOption, Storage
 from cl_engine.strategies.closed_form.backend import Solver
 from cl_engine.strategies.closed_form.buffer import ProjectionOption, WidthOption
 from cl_engine.strategies.strategy import BudgetDecides
+
+
+class BufferOptions(TypedDict, total=False):
+    """All options of :class:`ACIL` but gamma, whose default differs."""
+
+    backbone: BackboneOption
+    width: WidthOption
+    projection: ProjectionOption
+    solver: Solver
+    storage: Storage
 
 
 class ACIL(Analytic):

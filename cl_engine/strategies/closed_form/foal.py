@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
+from typing_extensions import Unpack
 
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.closed_form.analytic import Analytic, GammaOption, Storage
-from cl_engine.strategies.closed_form.backend import Solver
-from cl_engine.strategies.closed_form.buffer import ProjectionOption, WidthOption
+from cl_engine.strategies.closed_form.acil import ACIL, BufferOptions
+from cl_engine.strategies.closed_form.analytic import GammaOption
 from cl_engine.strategies.strategy import BudgetDecides
 
 
-class FOAL(Analytic):
+class FOAL(ACIL):
     """F-OAL (Zhuang et al., NeurIPS 2024): ridge regression on ``sigmoid(f(x) A)``, for streams seen once.
 
     The paper's backbone is a ViT-B/16 whose blocks' class tokens are averaged and normalised; here f is whatever
@@ -23,17 +22,8 @@ class FOAL(Analytic):
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"
 
-    def __init__(
-        self,
-        *,
-        backbone: BackboneOption = "identity",
-        width: WidthOption = 1000,
-        gamma: GammaOption = 1.0,
-        projection: ProjectionOption = None,
-        solver: Solver = "auto",
-        storage: Storage = "full",
-    ) -> None:
-        super().__init__(backbone, width, gamma, projection, solver, storage)
+    def __init__(self, *, gamma: GammaOption = 1.0, **options: Unpack[BufferOptions]) -> None:
+        super().__init__(gamma=gamma, **options)
 
     def activation(self, projected: Tensor) -> Tensor:
         """Return what follows the projection."""

@@ -6,16 +6,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import Unpack
 
 from cl_engine.kinds.problems import OptionError
-from cl_engine.models.backbone import BackboneOption
-from cl_engine.strategies.closed_form.analytic import Analytic, GammaOption, Storage
-from cl_engine.strategies.closed_form.backend import Solver
-from cl_engine.strategies.closed_form.buffer import ProjectionOption, WidthOption
+from cl_engine.strategies.closed_form.acil import ACIL, BufferOptions
+from cl_engine.strategies.closed_form.analytic import GammaOption
 from cl_engine.strategies.strategy import BudgetDecides
 
 
-class GACIL(Analytic):
+class GACIL(ACIL):
     """G-ACIL (Zhuang et al., NeurIPS 2024): ridge regression on frozen random ReLU features, exact on any stream.
 
     Features are ``phi(x) = ReLU(A f(x))`` with a frozen backbone f and a random A that is regenerated from the
@@ -36,19 +35,15 @@ class GACIL(Analytic):
     def __init__(
         self,
         *,
-        backbone: BackboneOption = "identity",
-        width: WidthOption = 1000,
-        gamma: GammaOption = 0.1,
-        projection: ProjectionOption = None,
         ablate: Annotated[
             Literal["eclg"] | None, Field(description="leave out the exposed-class label gain; null: nothing")
         ] = None,
-        solver: Solver = "auto",
-        storage: Storage = "full",
+        gamma: GammaOption = 0.1,
+        **options: Unpack[BufferOptions],
     ) -> None:
-        super().__init__(backbone, width, gamma, projection, solver, storage)
+        super().__init__(gamma=gamma, **options)
         self.ablate = ablate
-        if ablate and storage == "smallest":
+        if ablate and self.storage == "smallest":
             raise OptionError("storage", "smallest beside ablate: eclg; allowed: full, packed, float32")
 
     def cannot_merge(self) -> str | None:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
+from cl_engine.metrics.nearest import fitted
 from cl_engine.strategies.rehearsal.replay import ReplayOptions
 from cl_engine.strategies.stationary.er import ER
 from cl_engine.strategies.strategy import BudgetDecides
@@ -85,8 +86,3 @@ def influence_loss(features: Tensor, old: Tensor, y: Tensor) -> Tensor:
     # every row has scores, so that what is kept for the backward pass does not depend on the labels
     scores = fitted(features, old.shape[1]) @ old.detach().T
     return F.cross_entropy(scores, y.where(known, -100), reduction="sum") / known.sum().clamp(min=1)
-
-
-def fitted(features: Tensor, width: int) -> Tensor:
-    """Return the first columns of ``[B, D]``, or zeros after them: ``[B, width]``."""
-    return F.pad(features[:, :width], (0, max(width - features.shape[1], 0)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -39,15 +38,7 @@ class CoReS(Joint):
 
     def build(self, task: Task) -> StationaryNetwork:
         """Return a fresh network."""
-        return StationaryNetwork(
-            self.backbone,
-            task.shape,
-            task.generator("backbone"),
-            task.device,
-            task.normalisation,
-            reserved=self.reserved,
-            vertices=self.vertices,
-        )
+        return StationaryNetwork.of(task, self.backbone, self.reserved, self.vertices)
 
     def extend(self, task: Task) -> None:
         """Let the classes seen so far be scored."""
@@ -58,7 +49,6 @@ class CoReS(Joint):
         scores = self.network.embed(batch.x) @ self.network.head.vertices.T
         return F.cross_entropy(scores, batch.y, label_smoothing=self.label_smoothing)
 
-    @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
         """Return the stationary representation z ``[B, reserved - 1]``, in batches."""
-        return torch.cat([self.network.embed(part) for part in torch.split(x, 1024)])
+        return self.network.embedded(x)

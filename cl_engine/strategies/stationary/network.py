@@ -52,6 +52,15 @@ class StationaryNetwork(Network):
         super().__init__(backbone, shape, generator, device, normalisation)
         self.head = SimplexHead(self.backbone.features, reserved, vertices == "last").to(device)
 
+    @classmethod
+    def of(
+        cls, task: Task, backbone: str | Mapping[str, Any], reserved: int, vertices: Literal["first", "last"]
+    ) -> StationaryNetwork:
+        """Return a network as the task draws it."""
+        generator = task.generator("backbone")
+        made = (backbone, task.shape, generator, task.device, task.normalisation)
+        return cls(*made, reserved=reserved, vertices=vertices)
+
     def grow(self, task: Task) -> None:
         """Let the classes seen by now be scored.
 
@@ -68,6 +77,11 @@ class StationaryNetwork(Network):
     def embed(self, x: Tensor) -> Tensor:
         """Map raw samples ``[B, ...]`` to z, ``[B, reserved - 1]``."""
         return self.head.project(self.features(x))
+
+    @torch.no_grad()
+    def embedded(self, x: Tensor) -> Tensor:
+        """Return z of any number of raw samples, without gradient, in batches."""
+        return torch.cat([self.embed(part) for part in torch.split(x, 1024)])
 
 
 def teacher_of(task: Task, network: StationaryNetwork) -> StationaryNetwork | None:

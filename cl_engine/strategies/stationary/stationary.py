@@ -45,15 +45,7 @@ class Stationary(Replaceable):
 
     def build(self, task: Task) -> StationaryNetwork:
         """Return the network of the first experience."""
-        return StationaryNetwork(
-            self.architecture(task),
-            task.shape,
-            task.generator("backbone"),
-            task.device,
-            task.normalisation,
-            reserved=self.reserved,
-            vertices=self.vertices,
-        )
+        return StationaryNetwork.of(task, self.architecture(task), self.reserved, self.vertices)
 
     def extend(self, task: Task) -> None:
         """Let the new classes be scored; their vertices were there."""
@@ -71,10 +63,9 @@ class Stationary(Replaceable):
         """Return a network's z ``[B, reserved - 1]`` of samples as the memory holds them: features or raw ones."""
         return network.head.project(x) if self._on_features else network.embed(x)
 
-    @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
         """Return the stationary representation z ``[B, reserved - 1]``, in batches."""
-        return torch.cat([self.network.embed(part) for part in torch.split(x, 1024)])
+        return self.network.embedded(x)
 
     @torch.no_grad()
     def features_of_held(self, x: Tensor) -> Tensor:

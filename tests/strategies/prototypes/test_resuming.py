@@ -3,24 +3,7 @@
 import pytest
 
 import cl_engine
-
-
-class StopAfter:
-    """A reporter that interrupts the run once so many experiences are committed."""
-
-    def __init__(self, left):
-        self.left = left
-
-    def started(self, scenario, directory, done, note):
-        pass
-
-    def progress(self, text):
-        pass
-
-    def finished(self, line):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
+from tests.stopping import StopAfter
 
 
 @pytest.mark.parametrize(

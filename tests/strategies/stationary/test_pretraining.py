@@ -10,6 +10,7 @@ import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.data import cache
 from cl_engine.running.planner import plan_memory
+from tests.stopping import StopAfter
 
 GAUSSIAN = {"kind": "gaussian", "classes": 30, "features": 16, "samples_per_class": 20, "separation": 6.0}
 STREAM = {"kind": "subset", "of": GAUSSIAN, "classes": [*range(8)]}
@@ -74,28 +75,10 @@ def test_the_plan_is_the_ledger_before_the_models_are_trained(kind):
     assert ["received model" in e["training"] for e in plan] == [False, True, True, False]
 
 
-class Stop(Exception):
-    pass
-
-
-class StopsAfter:
-    def __init__(self, experiences):
-        self.left = experiences
-
-    def started(self, *_): ...
-
-    def progress(self, _): ...
-
-    def finished(self, line):
-        self.left -= 1
-        if not self.left:
-            raise Stop
-
-
 def test_a_stopped_run_ends_in_the_same_bits_though_the_cache_was_cleared(tmp_path):
     whole = cl_engine.run(scenario(), out=tmp_path / "whole")
-    with pytest.raises(Stop):
-        cl_engine.run(scenario(), out=tmp_path / "stopped", reporter=StopsAfter(1))
+    with pytest.raises(KeyboardInterrupt):
+        cl_engine.run(scenario(), out=tmp_path / "stopped", reporter=StopAfter(1))
     for entry in cache.entries():
         assert entry.about["complete"]
         assert cache.clear(entry.key)

@@ -9,6 +9,7 @@ import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.data.gaussian import Gaussian
 from cl_engine.running.planner import plan_memory
+from tests.stopping import StopAfter
 
 WIDTH, RESERVED = 32, 64
 STREAM, GALLERY, ELSEWHERE = np.split(np.arange(60), [20, 30])
@@ -136,34 +137,14 @@ def test_hoc_is_taught_by_a_model_that_is_received_for_the_first_experience(fold
     assert plan[0]["training"]["teacher"] == plan[1]["training"]["teacher"] > 0
 
 
-class Stop(Exception):
-    pass
-
-
-class StopsAfter:
-    def __init__(self, experiences):
-        self.left = experiences
-
-    def started(self, *_):
-        pass
-
-    def progress(self, text):
-        pass
-
-    def finished(self, line):
-        self.left -= 1
-        if not self.left:
-            raise Stop
-
-
 @pytest.mark.parametrize("experiences", [2, 3])  # before and after the one that begins with a received model
 def test_a_run_that_was_stopped_around_a_replacement_ends_in_the_same_bits(
     tmp_path, folder, elsewhere, experiences
 ):
     asked = scenario(folder, "cl2r", [{"at": 3, "model": elsewhere("cl2r", "few", epochs=1)}])
     whole = cl_engine.run(asked, out=tmp_path / "whole")
-    with pytest.raises(Stop):
-        cl_engine.run(asked, out=tmp_path / "stopped", reporter=StopsAfter(experiences))
+    with pytest.raises(KeyboardInterrupt):
+        cl_engine.run(asked, out=tmp_path / "stopped", reporter=StopAfter(experiences))
     resumed = cl_engine.run(asked, out=tmp_path / "stopped", resume=True)
     for key in ("metrics", "accuracy", "memory"):
         assert whole.to_dict()[key] == resumed.to_dict()[key]
