@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cl_engine.data.samples import Samples
 from cl_engine.evaluation.evaluator import Predict
-from cl_engine.metrics import all_metrics, class_metrics
+from cl_engine.metrics import all_metrics, class_metrics, task_metrics
 from cl_engine.scenarios.transforms import apply, domain_of
 
 Counted = npt.NDArray[np.int64] | npt.NDArray[np.float64]
@@ -26,10 +26,12 @@ class Counts(NamedTuple):
     Attributes:
         correct: int64 ``[C]``, right predictions per class id; 0 for classes that were not exposed.
         tested: int64 ``[C]``, test samples per class id; 0 for classes that were not exposed.
+        told: int64 ``[C]``, right predictions among the classes of the sample's own group; None: not counted.
     """
 
     correct: Tensor
     tested: Tensor
+    told: Tensor | None
 
 
 class Accuracy:
@@ -62,19 +64,21 @@ class Accuracy:
         self.classes = sum(map(len, groups))
         # Ids ascend from group to group.
         self.numbers = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-        self.group_of = torch.from_numpy(self.numbers).to(device) if masked else None
+        self.group_of, self.masked = torch.from_numpy(self.numbers).to(device), masked
 
     def facts(self, predict: Predict, experience: int, exposed: int, met: Tensor | None = None) -> dict[str, Any]:
         """Return ``correct`` and ``tested`` per transform and class id, and ``accuracy``; see :class:`Evaluator`.
 
         Only exposed classes are tested and predicted; ``accuracy`` is None before the first of them.  ``met``, bool
-        ``[C]``, says which ids below ``exposed`` those are; None: all, as at the end of every experience.
+        ``[C]``, says which ids below ``exposed`` those are; None: all, as at the end of every experience, and then
+        ``told`` is there too: ``correct`` if each sample's group were known.
         """
         counts = self.counts(predict, experience, exposed, met)
         correct = [c.correct.tolist() for c in counts]
         tested = [c.tested.tolist() for c in counts]
+        told = [c.told.tolist() for c in counts if c.told is not None]
         accuracy = _ratio(sum(map(sum, correct)), sum(map(sum, tested)))
-        return {"correct": correct, "tested": tested, "accuracy": accuracy}
+        return {"correct": correct, "tested": tested, "accuracy": accuracy} | ({"told": told} if told else {})
 
     def summary(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return ``metrics``, and ``accuracy`` with ``seen``, ``matrix`` and ``curve``."""
@@ -85,8 +89,9 @@ class Accuracy:
             delivered = itertools.accumulate(line["samples"] for line in lines)
             curve = list(zip(delivered, seen, strict=True))
         by_class = class_metrics([_recalls(line) for line in lines], [line["present"] for line in lines])
+        told = seen if self.masked else [_told(line) for line in lines]
         return {
-            "metrics": {**all_metrics(seen, matrix, curve), **by_class},
+            "metrics": {**all_metrics(seen, matrix, curve), **by_class, **task_metrics(told)},
             "accuracy": {"seen": seen, "matrix": matrix, "curve": [list(point) for point in curve]},
         }
 
@@ -108,6 +113,8 @@ class Accuracy:
 
     def _counts(self, predict: Predict, test: Samples, exposed: int, hidden: Tensor | None) -> Counts:
         correct = torch.zeros(self.classes, dtype=torch.int64, device=self.device)
+        # Groups are known in a task-incremental stream anyway, and mean nothing where they are transforms.
+        told = None if self.masked or self.transforms is not None or hidden is not None else correct.clone()
         start = 0
         for scores in predict(test.inputs):
             y = test.y[start : start + len(scores)].to(self.device)
@@ -115,11 +122,18 @@ class Accuracy:
             scores = scores.to(self.device)[:, :exposed]
             if hidden is not None:
                 scores = scores.masked_fill(hidden, -torch.inf)
-            if self.group_of is not None:
+            if not self.masked:
+                correct += self._right(scores, y)
+            if self.masked or told is not None:
                 elsewhere = self.group_of[:exposed] != self.group_of[y][:, None]
-                scores = scores.masked_fill(elsewhere, -torch.inf)
-            correct += torch.bincount(y[scores.argmax(1) == y], minlength=self.classes)
-        return Counts(correct.cpu(), torch.bincount(test.y, minlength=self.classes))
+                right = self._right(scores.masked_fill(elsewhere, -torch.inf), y)
+                (correct if told is None else told).add_(right)
+        tested = torch.bincount(test.y, minlength=self.classes)
+        return Counts(correct.cpu(), tested, None if told is None else told.cpu())
+
+    def _right(self, scores: Tensor, y: Tensor) -> Tensor:
+        """Return for each class id how many of its samples have their highest score at it, int64 ``[C]``."""
+        return torch.bincount(y[scores.argmax(1) == y], minlength=self.classes)
 
     def _row(self, line: Mapping[str, Any]) -> list[float | None]:
         """Return the accuracy on each group after one experience; None for groups that are not exposed yet."""
@@ -148,6 +162,13 @@ def _recalls(line: Mapping[str, Any]) -> list[float | None]:
     if not line["correct"]:
         return []
     return _ratios(np.sum(line["correct"], axis=0), np.sum(line["tested"], axis=0))
+
+
+def _told(line: Mapping[str, Any]) -> float | None:
+    """Return the accuracy where each sample's group is known; None where it was not counted."""
+    if "told" not in line:
+        return None
+    return _ratio(sum(map(sum, line["told"])), sum(map(sum, line["tested"])))
 
 
 def _ratios(parts: Counted, wholes: Counted) -> list[float | None]:

@@ -21,6 +21,7 @@ from cl_engine.metrics.accuracy import (
     forgetting,
     last_accuracy,
     learning_accuracy,
+    task_metrics,
 )
 from cl_engine.metrics.compatibility import (
     average_compatibility,
@@ -78,6 +79,7 @@ __all__ = [
     "recall_at_k",
     "satisfaction",
     "search",
+    "task_metrics",
     "unbiased_cka",
     "unbiased_hsic",
     "verification_accuracy",

@@ -29,6 +29,8 @@ DESCRIPTIONS = {
     "class_forgetting": "mean over classes of best earlier accuracy (> 0) minus last accuracy (i-Blurry, 2022)",
     "present_class_accuracy": "mean over experiences of the accuracy of the classes in it (CIR, 2023)",
     "missing_class_accuracy": "mean over experiences of the accuracy of the exposed classes not in it (CIR, 2023)",
+    "task_incremental_accuracy": "average accuracy where each test sample's group is known (Task-IL), same network",
+    "last_task_incremental_accuracy": "that at the end",
 }
 
 
@@ -176,6 +178,22 @@ def class_metrics(recalls: Sequence[Recalls], present: Sequence[Sequence[int]]) 
         "class_forgetting": _mean(drops),
         "present_class_accuracy": _mean(here),
         "missing_class_accuracy": _mean(away),
+    }
+
+
+def task_metrics(told: Sequence[float | None]) -> dict[str, float | None]:
+    """Return the metrics of a learner that is told which group a test sample comes from.
+
+    Args:
+        told: after each experience, the accuracy if predictions are restricted to the classes that the sample's
+            own class was first exposed with (Task-IL beside Class-IL; van de Ven and Tolias 2019).
+
+    >>> task_metrics([1.0, 0.5])
+    {'task_incremental_accuracy': 0.75, 'last_task_incremental_accuracy': 0.5}
+    """
+    return {
+        "task_incremental_accuracy": average_accuracy(told),
+        "last_task_incremental_accuracy": last_accuracy(told),
     }
 
 

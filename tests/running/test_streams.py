@@ -100,6 +100,15 @@ def test_task_identity_helps_and_changes_nothing_else():
     for masked, plain in zip(task.accuracy["matrix"], classes.accuracy["matrix"], strict=True):
         assert all(m >= p for m, p in zip(masked, plain, strict=True) if p is not None)
     assert task.metrics["last_accuracy"] > classes.metrics["last_accuracy"] + 0.3
+    for run in (task, classes):  # a class-incremental run tells what its network would reach if groups were known
+        assert run.metrics["task_incremental_accuracy"] == task.metrics["average_accuracy"]
+        assert run.metrics["last_task_incremental_accuracy"] == task.metrics["last_accuracy"]
+
+
+def test_where_groups_are_transforms_there_is_no_task_incremental_accuracy():
+    stream = {"kind": "domain-incremental", "experiences": 3}
+    run = cl_engine.run({"data": "digits", "stream": stream, "strategy": "ncm"})
+    assert run.metrics["task_incremental_accuracy"] is None
 
 
 def test_domains_are_told_apart_by_their_transform():
