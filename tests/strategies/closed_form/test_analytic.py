@@ -208,6 +208,15 @@ def test_drawn_centres_are_samples_of_the_first_delivery_and_convex_mixes_of_the
     assert (many <= X.max(0)).all()
 
 
+@pytest.mark.parametrize("width", [8, 300])
+def test_kernels_are_as_wide_as_drawn_samples_are_apart_whatever_the_scale_of_features(width):
+    strategy = learned("gkeal", {"width": width}, parts=[(0, 1, 2, 3, 4)])
+    drawn = strategy.centres.numpy()[: min(width, len(X))].astype(np.float64)
+    apart = np.linalg.norm(drawn[:, None] - drawn, axis=2)[np.triu_indices(len(drawn), 1)]
+    assert float(strategy.bandwidth) == pytest.approx(np.median(apart), rel=0.02)
+    assert float(learned("gkeal", {"width": width, "sigma": 10}, parts=[(0, 1, 2, 3, 4)]).bandwidth) == 10
+
+
 @pytest.mark.parametrize("batch", [None, 1, 7])
 def test_ranpacs_search_takes_the_least_error_on_the_last_fifth_of_the_last_experience(batch, given):
     rows = experiences(X, Y)[-1]
