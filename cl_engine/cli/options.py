@@ -17,7 +17,9 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="A scenario file (YAML
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Replace a key, e.g. strategy=replay or stream.step=5; repeatable."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Replace a key, e.g. strategy=replay, stream.step=5 or replace.0.at=1; repeatable.",
     ),
 ]
 Json = Annotated[

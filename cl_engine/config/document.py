@@ -70,26 +70,42 @@ class Document:
         self.assign(keys, value, origin)
 
     def assign(self, keys: list[str], value: Any, origin: str) -> None:
-        """Set the value at a dotted path, and remember that it came from ``origin``."""
-        node = self.tree
-        for depth, key in enumerate(keys[:-1]):
-            below = node.get(key)
+        """Set the value at a dotted path, and remember that it came from ``origin``; a list's entries count from 0.
+
+        Raises:
+            SourceError: part of the path is neither a mapping nor a list with such an entry.
+        """
+        node: Any = self.tree
+        where: Where = ()
+        for key in keys[:-1]:
+            where = (*where, _step(node, key, where, origin))
+            below = node.get(where[-1]) if isinstance(node, dict) else node[where[-1]]
             if isinstance(below, str):
                 below = {"kind": below}
             elif below is None:
                 below = {}
-                self.places[tuple(keys[: depth + 1])] = origin
-            elif not isinstance(below, Mapping):
-                prefix = ".".join(keys[: depth + 1])
-                raise SourceError(f"{origin}: {prefix} is {shown(below)} and has no keys")
-            node[key] = dict(below)
-            node = node[key]
-        where: Where = tuple(keys)
-        node[keys[-1]] = value
+                self.places[where] = origin
+            elif not isinstance(below, Mapping | list):
+                raise SourceError(f"{origin}: {'.'.join(map(str, where))} is {shown(below)} and has no keys")
+            node[where[-1]] = list(below) if isinstance(below, list) else dict(below)
+            node = node[where[-1]]
+        where = (*where, _step(node, keys[-1], where, origin))
+        node[where[-1]] = value
         for places in (self.places, self.key_places):
             for old in [w for w in places if w[: len(where)] == where]:
                 del places[old]
             places[where] = origin
+
+
+def _step(node: dict[str, Any] | list[Any], key: str, where: Where, origin: str) -> str | int:
+    """Return the key of a mapping, or the number of a list's entry."""
+    if isinstance(node, dict):
+        return key
+    if key.isdecimal() and int(key) < len(node):
+        return int(key)
+    name, last = ".".join(map(str, where)), len(node) - 1
+    allowed = f"allowed: {name}.0 to {name}.{last}" if node else "allowed: a whole list"
+    raise SourceError(f"{origin}: {name} is a list of {len(node)} and has no entry {key!r}; {allowed}")
 
 
 def read(path: Path) -> Document:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cl_engine.cli.app import _status
+from cl_engine.config.document import SourceError, read
 from cl_engine.config.keys import scenario_schema
 from cl_engine.config.scenario import ConfigError, Scenario
 from cl_engine.kinds.registry import load
@@ -159,6 +160,22 @@ def test_several_faults_are_all_reported(tmp_path):
 def test_a_part_inside_a_part_that_is_none_is_told_once(option, value):
     with pytest.raises(ConfigError, match=rf"^scenario: strategy.{option}: got [^\n]*; allowed: [^\n]*$"):
         Scenario.load({"data": "digits", "strategy": {"kind": "replay", option: value}})
+
+
+def test_an_override_reaches_an_entry_of_a_list_and_says_which_there_are(tmp_path):
+    swept = GOOD + "sweep:\n  strategy: [ncm, {kind: replay, total: 5}]\n"
+    path = tmp_path / "swept.yaml"
+    path.write_text(swept)
+    document = read(path)
+    for assignment in ("sweep.strategy.1.total=7", "sweep.strategy.0.backbone=mlp"):
+        document.override(assignment)
+    assert document.tree["sweep"]["strategy"] == [
+        {"kind": "ncm", "backbone": "mlp"},
+        {"kind": "replay", "total": 7},
+    ]
+    for missing in ("sweep.strategy.2=ncm", "sweep.strategy.-1=ncm", "sweep.strategy.x.total=1"):
+        with pytest.raises(SourceError, match=r"has no entry '.+'; allowed: sweep.strategy.0 to sweep.strategy.1"):
+            document.override(missing)
 
 
 def test_overrides_go_through_the_same_checks(tmp_path):
