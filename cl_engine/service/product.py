@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from cl_engine.errors import InputError
+from cl_engine.metrics.by_faiss import faiss_is_there
 
 CENTRES = 256  # of each part, so that a number of one is a byte
 MISSING = "product quantisation needs faiss, which is missing: pip install 'cl-engine[faiss]'"
@@ -21,7 +20,7 @@ def check_faiss() -> None:
     Raises:
         InputError: it is not.
     """
-    if importlib.util.find_spec("faiss") is None:
+    if not faiss_is_there():
         raise InputError(MISSING)
 
 
