@@ -10,6 +10,7 @@ import yaml
 import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.evaluation.observing import observe
+from cl_engine.metrics.by_faiss import faiss_is_there
 from cl_engine.models.network import Network
 from cl_engine.reports.service import service_text
 from cl_engine.running import audit
@@ -175,3 +176,33 @@ def test_the_service_that_the_documentation_shows_runs():
     _, *blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
     (block,) = (yaml.safe_load(block) for block in blocks if "service:" in block)
     assert cl_engine.run(scenario(**block)).to_dict()["service"]["policy"] == "backfill"
+
+
+def commands():
+    page = Path(__file__).parents[2] / "docs" / "compatibility.md"
+    return re.findall(
+        r"^    cl-engine run scenario\.yaml((?: --set \S+)+)$", page.read_text(encoding="utf-8"), re.M
+    )
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_documentation_runs(command, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    _, *blocks = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    (block,) = (yaml.safe_load(block) for block in blocks if "service:" in block)
+    tree = {**scenario(), "service": {**block["service"], "seconds": 300.0, "look": 100.0}}
+    (tmp_path / "scenario.yaml").write_text(yaml.safe_dump(tree))
+    (lines,) = re.findall(r"^    printf '(.*)' > arrivals\.csv$", page, re.M)
+    (tmp_path / "arrivals.csv").write_text(lines.replace("\\n", "\n"))
+    assignments = re.findall(r"--set (\S+)", command)
+    if "service.store=pq" in assignments and not faiss_is_there():
+        with pytest.raises(cl_engine.ConfigError, match=r"service\.store: pq: .*pip install 'cl-engine\[faiss\]'"):
+            Scenario.load(tmp_path / "scenario.yaml", assignments)
+        return
+    loaded = Scenario.load(tmp_path / "scenario.yaml", assignments)
+    found = cl_engine.run(loaded).to_dict()
+    for key, value in (assignment.removeprefix("service.").split("=") for assignment in assignments):
+        assert (
+            str(found["config"]["service"][key]).endswith(value) or float(value) == found["config"]["service"][key]
+        )
+    assert len(found["service"]["accuracy"]) == 9
