@@ -142,6 +142,8 @@ def test_the_summary_says_what_the_service_cost():
         "service (backfill): accuracy over time 50.0 %, 75.0 % if renewed at once",
         "1,100 images embedded anew and 0 vectors mapped (151 GFLOP, 55 s); vectors at most 2 KiB, images kept 4 KiB",
     ]
+    coded = service_text({**found, "image_bytes": 0, "codebook_bytes": [512, 1024, 512]})
+    assert coded.endswith("vectors at most 2 KiB (codebooks 1 KiB)")
 
 
 @pytest.mark.parametrize(
