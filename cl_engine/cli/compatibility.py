@@ -41,7 +41,8 @@ def compatibility(
     """Tell whether each version of a model can search the galleries that older ones embedded; trains nothing."""
     from cl_engine.data.versions import read_versions
     from cl_engine.metrics import compatibility_matrix, compatibility_metrics
-    from cl_engine.reports.compatibility import compatibility_text, failures, write_compatibility
+    from cl_engine.metrics.compatibility import failures
+    from cl_engine.reports.compatibility import compatibility_text, write_compatibility
     from cl_engine.running.store import writing
 
     if out is not None and out.exists() and any(file.exists() and out.samefile(file) for file in files):

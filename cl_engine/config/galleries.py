@@ -69,6 +69,11 @@ class Chosen:
     split: Split
     classes: tuple[int, ...]
 
+    def __len__(self) -> int:
+        """Return how many samples they are, by the labels alone."""
+        labels = self.source.labels()
+        return int(np.isin(labels.train if self.split == "train" else labels.test, self.classes).sum())
+
     def load(self) -> Samples:
         """Return the samples, with the data's own labels."""
         data = self.source.load()

@@ -60,7 +60,7 @@ class Evaluate:
         AfterValidator(lambda names: names and _each_once(names)),
         Field(
             description="what is asked of the representation after each experience: the accuracy of a linear "
-            "classifier on it, its CKA with what it was, its drift"
+            "classifier on it, its CKA with what it was, its drift, the angles of class means to a fixed simplex"
         ),
     ] = None
     probe_samples: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cl_engine.evaluation.analyses import BRANCH_CKA
-from cl_engine.evaluation.observing import representation
+from cl_engine.evaluation.observing import representation, vertices_of
 from cl_engine.kinds.problems import Problem, Problems
 from cl_engine.models.anatomy import branches_of, learning_blocks
 from cl_engine.strategies.strategy import Strategy
@@ -37,6 +37,9 @@ def check_observable(strategy: Strategy, kind: str, analyses: Sequence[str], pro
         problems.append(Problem(("analyses",), f"{name} {what}; allowed: {allowed}"))
     if probes and representation(strategy) is None:
         what = f"look at features, and {kind} has none; allowed: a strategy that has features(x), [B, D]"
+        problems.append(Problem(("evaluate", "probes"), what))
+    elif "angles" in probes and vertices_of(strategy) is None:
+        what = f"angles are those to a fixed simplex, and {kind} has none; allowed: cores, cl2r, hoc, ..."
         problems.append(Problem(("evaluate", "probes"), what))
     if problems:
         raise Problems(problems)

@@ -15,7 +15,7 @@ from cl_engine.evaluation.evaluator import Predictor
 from cl_engine.evaluation.observing import FEATURES
 from cl_engine.metrics.compatibility import average_compatibility, average_cross_accuracy, compatibility_metrics
 from cl_engine.metrics.cross_tests import Protocol, class_templates, cross_test
-from cl_engine.metrics.inequalities import satisfaction
+from cl_engine.metrics.inequalities import mean_cosines, satisfaction
 from cl_engine.metrics.nearest import fitted
 from cl_engine.metrics.retrieval import mean_average_precision, recall_at_k
 
@@ -54,6 +54,7 @@ class Compatibility:
         queries = self._embedded(now, self.queries)
         galleries = [*self._galleries, gallery]
         found: dict[str, Any] = {"scores": [self._score(queries, each) for each in galleries]}
+        found["cosines"] = [self._cosines(queries, each) for each in galleries]
         if self.protocol == "instances":
             found |= self._ranks(queries, galleries)
         if experience:
@@ -90,6 +91,10 @@ class Compatibility:
                 "same": [same for same, _ in pairs],
                 "different": [different for _, different in pairs],
             },
+            "mean_cosine": {
+                name: [[pair[place] for pair in row["cosines"]] for row in rows]
+                for place, name in enumerate(("same", "different"))
+            },
             "gallery_bytes": [4 * gallery.numel() for gallery in self._galleries],
             "gallery_bytes_are": "float32 vectors that the service keeps; the strategy is not charged for them",
         }
@@ -107,6 +112,9 @@ class Compatibility:
             "instances" if self.templates else self.protocol
         )  # each template is the one of its class
         return cross_test(fitted(queries, gallery.shape[1]), gallery, self.queries.y, self.labels, protocol)
+
+    def _cosines(self, queries: Tensor, gallery: Tensor) -> list[float | None]:
+        return [*mean_cosines(fitted(queries, gallery.shape[1]), gallery, self.queries.y, self.labels)]
 
     def _ranks(self, queries: Tensor, galleries: Sequence[Tensor]) -> dict[str, Any]:
         """Return mean average precision and recall at k in each gallery."""

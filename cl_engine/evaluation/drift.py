@@ -35,6 +35,16 @@ def angular_drift(before: Tensor, after: Tensor) -> float | None:
     return float((1 - F.cosine_similarity(before, after)).mean()) if before.numel() else None
 
 
+def angles(first: Tensor, second: Tensor) -> Tensor:
+    """Return the angle between the vectors of each row, of ``[N, D]`` and ``[N, D]``: float64 ``[N]``, degrees.
+
+    >>> angles(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 1.0], [0.0, 3.0]])).round()
+    tensor([45.,  0.], dtype=torch.float64)
+    """
+    a, b = (F.normalize(rows.double(), dim=1) for rows in (first, second))
+    return torch.rad2deg(2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1)))  # exact near 0, as acos is not
+
+
 def class_means(x: Tensor, y: Tensor, classes: int) -> Tensor:
     """Return the mean of the features of each class, float64 ``[C, D]``; zeros where a class has no sample."""
     sums = torch.zeros(classes, x.shape[1], dtype=torch.float64).index_add_(0, y, x.double())

@@ -1,4 +1,4 @@
-"""What is asked of a rebuilt strategy beside its scores: its features, and how alike its branches are."""
+"""What is asked of a rebuilt strategy beside its scores: its features, their fixed directions, its branches."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from cl_engine.data.samples import Inputs
 from cl_engine.memory.ledger import MemoryContractError
 from cl_engine.metrics.similarity import LEAST, batches, u_centred
 from cl_engine.models.anatomy import branches_of
+from cl_engine.models.heads import SimplexHead
 from cl_engine.randomness import isolated
 
-FEATURES, BRANCHES, FLOPS = "features", "branches", "flops"
+FEATURES, VERTICES, BRANCHES, FLOPS = "features", "vertices", "branches", "flops"
 BATCH = 1024  # samples whose features are made at once
 BRANCH_BATCH = 128  # samples of a mini-batch of CKA between branches
 
@@ -35,16 +36,23 @@ def representation(strategy: nn.Module) -> Represent | None:
     return next((features for features in found if callable(features)), None)
 
 
+def vertices_of(strategy: nn.Module) -> Tensor | None:
+    """Return the vertices of the fixed simplex that the classes seen have, ``[C, D]``; None where there is none."""
+    heads = (module for module in strategy.modules() if isinstance(module, SimplexHead))
+    return next((head.vertices[: head.classes] for head in heads), None)
+
+
 @torch.no_grad()
 def observe(strategy: nn.Module, what: str, x: Inputs, device: torch.device) -> dict[str, Tensor]:
-    """Return ``features`` ``[N, D]``; of ``branches`` ``hsic``, float64 ``[layers, t, t]``; or ``flops``, int64.
+    """Return what was asked for: of ``branches`` it is ``hsic``, of all others their own name.
 
-    ``flops`` are those of the features of one sample: two for each multiplication of convolutions and matrix
-    products, and nothing of what is done value by value.
+    ``features`` are ``[N, D]``, ``vertices`` the fixed directions of the classes seen ``[C, D]``, ``hsic`` float64
+    ``[layers, t, t]``.  ``flops`` are those of the features of one sample: two for each multiplication of
+    convolutions and matrix products, and nothing of what is done value by value.
 
     Args:
         strategy: a rebuilt one, which is thrown away afterwards.
-        what: ``features``, ``branches`` or ``flops``.
+        what: ``features``, ``vertices``, ``branches`` or ``flops``.
         x: samples ``[N, ...]``; the strategy gets copies.
         device: where the strategy lives.
 
@@ -52,6 +60,9 @@ def observe(strategy: nn.Module, what: str, x: Inputs, device: torch.device) -> 
         RepresentationError: the strategy has no features, or they are no finite numbers ``[N, D]``.
     """
     strategy.eval()
+    if what == VERTICES:
+        vertices = vertices_of(strategy)
+        return {"vertices": torch.zeros(0, 0) if vertices is None else vertices.detach().cpu()}
     represent = representation(strategy)
     if represent is None:
         raise RepresentationError(f"{type(strategy).__name__} has no features")

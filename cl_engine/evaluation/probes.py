@@ -1,8 +1,9 @@
 """Probes: what a representation is worth after each experience, and how far it drifts.
 
 ``linear`` is the accuracy of a linear classifier on it, ``cka`` how alike it is to what it was, ``drift`` how far
-samples, class means and held prototypes have moved.  All of them look at samples of the engine's own choice
-(:class:`ProbeData`), which no strategy is shown and none is charged for; the record says so.
+samples, class means and held prototypes have moved, ``angles`` how far class means are from the vertices that a
+fixed simplex gives their classes.  All of them look at samples of the engine's own choice (:class:`ProbeData`),
+which no strategy is shown and none is charged for; the record says so.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cl_engine.evaluation.drift import angular_drift, class_means, relative_drift
+from cl_engine.evaluation.drift import angles, angular_drift, class_means, relative_drift
 from cl_engine.evaluation.evaluator import Predictor
 from cl_engine.evaluation.linear import linear_probe
-from cl_engine.evaluation.observing import FEATURES
+from cl_engine.evaluation.observing import FEATURES, VERTICES, RepresentationError
 from cl_engine.evaluation.probe_data import ProbeData
 from cl_engine.memory.state import HeldState
 from cl_engine.metrics.similarity import unbiased_cka
 
-Probe = Literal["linear", "cka", "drift"]
+Probe = Literal["linear", "cka", "drift", "angles"]
 DRIFTS = ("features", "means", "means_since_learned", "prototypes", "prototype_gap")
 WHOSE = (
     "chosen by the engine from the whole data, training samples by their true labels; the strategy neither sees "
@@ -81,6 +82,12 @@ class Probes:
         means = class_means(features, y, exposed)
         if "drift" in self.asked:
             found["drift"] = self._drift(features, y, means, prototypes, old)
+        if "angles" in self.asked:
+            vertices = now.observe(VERTICES, x)["vertices"]
+            if vertices.shape[1] != means.shape[1]:
+                widths = f"features have {means.shape[1]} values and vertices {vertices.shape[1]}"
+                raise RepresentationError(f"{widths}; allowed: as many, for probes: [angles]")
+            found["angles"] = angles(means, vertices[:exposed]).tolist()
         self._seen = Seen(experience, features, prototypes)
         return {"probes": {**found, "kept": self._kept(features, means, old)}}
 
@@ -103,6 +110,8 @@ class Probes:
         for name, parts in (("cka", ("first", "previous")), ("drift", DRIFTS)):
             if name in self.asked:
                 found[name] = {part: [probe.get(name, {}).get(part) for probe in probes] for part in parts}
+        if "angles" in self.asked:
+            found["angles"] = _by_age([probe.get("angles", []) for probe in probes])
         return {"probes": found}
 
     def _linear(self, now: Predictor, experience: int, exposed: int, features: Tensor, y: Tensor) -> dict[str, Any]:
@@ -148,6 +157,17 @@ class Probes:
         if "drift" in self.asked and old < len(means):
             kept["means"] = _encoded(means[old:])
         return kept
+
+
+def _by_age(classes: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Return the angles of all classes per experience, and the means of old and of new ones; degrees."""
+    old = [0, *map(len, classes)][:-1]
+    parts = {
+        "old": [row[:n] for row, n in zip(classes, old, strict=True)],
+        "new": [row[n:] for row, n in zip(classes, old, strict=True)],
+    }
+    means = {name: [sum(row) / len(row) if row else None for row in rows] for name, rows in parts.items()}
+    return {"classes": classes, **means}
 
 
 def _since_learned(learned: Sequence[Tensor], means: Tensor) -> float | None:

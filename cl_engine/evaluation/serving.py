@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,13 +15,14 @@ from torch import Tensor
 from cl_engine.data.samples import Samples, sample_bytes
 from cl_engine.evaluation.evaluator import Predictor
 from cl_engine.evaluation.observing import FEATURES, FLOPS
-from cl_engine.service.arrivals import poisson_arrivals
+from cl_engine.service.arrivals import Times
 from cl_engine.service.looks import Store
 from cl_engine.service.policy import Policy
 from cl_engine.service.service import Service
 
-STORED = {"float32": "<f4", "float16": "<f2", "int8": "<i1"}
-CURVES = ("times", "accuracy", "fresh", "current", "vector_bytes")
+STORED = {"float32": "<f4", "float16": "<f2", "int8": "<i1", "pq": "<f4"}  # of pq what its codes stand for
+CURVES = ("times", "accuracy", "fresh", "current", "vector_bytes", "codebook_bytes")
+NOT_RECORDED = ("work", "embedded", "mapped_by")
 WORK = ("re_embedded", "inserted", "twice", "mapped", "busy")
 
 
@@ -37,7 +39,8 @@ class Served:
         policy: what is done with stored vectors.
         options: the section ``service``, complete.
         experiences: how many models there will be.
-        seed: of the arrivals and of the order of renewal.
+        seed: of the order of renewal, and of queries.
+        arrivals: when each image of the gallery comes.
     """
 
     def __init__(
@@ -48,17 +51,18 @@ class Served:
         options: Mapping[str, Any],
         experiences: int,
         seed: int,
+        arrivals: Times,
     ) -> None:
         self.gallery, self.queries, self.policy, self.options = gallery, queries, policy, options
-        initial = max(1, round(options["initial"] * len(gallery)))
         self.service = Service(
             gallery.y,
             queries.y,
-            poisson_arrivals(len(gallery), initial, options["inserts"], seed),
+            arrivals,
             policy,
             every=options["look"],
             code=options["store"],
             prefix=options["prefix"],
+            parts=options["parts"],
             rate=options["traffic"],
             seed=seed,
         )
@@ -74,13 +78,18 @@ class Served:
         store, watched = self.service.serve(self._store, gallery.float(), queries.float(), experience, start, end)
         flops = int(now.observe(FLOPS, self.gallery.inputs)["flops"])
         old_width = 0 if self._store is None else self._store.vectors.shape[1]
-        mapping = 2 * watched.work.mapped * old_width * store.vectors.shape[1]
+        map_flops, work = 2 * old_width * store.vectors.shape[1], watched.work
+        spent = [
+            embedded * flops + mapped * map_flops
+            for embedded, mapped in zip(watched.embedded, watched.mapped_by, strict=True)
+        ]
         return {
             "service": {
-                **{key: value for key, value in asdict(watched).items() if key != "work"},
-                **asdict(watched.work),
+                **{key: value for key, value in asdict(watched).items() if key not in NOT_RECORDED},
+                **asdict(work),
                 "flops_per_image": flops,
-                "renewal_flops": (watched.work.re_embedded + watched.work.twice) * flops + mapping,
+                "flops_by_look": spent,
+                "renewal_flops": (work.re_embedded + work.twice) * flops + work.mapped * map_flops,
                 "store": self._encoded(store),
             }
         }
@@ -94,7 +103,8 @@ class Served:
         rows = [line["service"] for line in lines]
         curves = {name: [value for row in rows for value in row[name]] for name in CURVES}
         accuracy, fresh = (sum(curves[name]) / len(curves[name]) for name in ("accuracy", "fresh"))
-        needs_images = self.policy.worker > 0
+        before = [0, *itertools.accumulate(row["renewal_flops"] for row in rows)]
+        so_far = [past + own for past, row in zip(before, rows, strict=False) for own in row["flops_by_look"]]
         return {
             "service": {
                 "policy": self.policy.kind,
@@ -105,7 +115,7 @@ class Served:
                 "search_flops": sum(2 * row["compared"] for row in rows),
                 "max_vector_bytes": max(curves["vector_bytes"]),
                 "image_bytes": len(self.gallery) * sample_bytes(tuple(self.gallery.inputs.shape[1:]))
-                if needs_images
+                if self.policy.needs_images
                 else 0,
                 "image_bytes_are": "raw images that must be kept so that they can be embedded anew",
                 "flops_per_image": [row["flops_per_image"] for row in rows],
@@ -114,6 +124,7 @@ class Served:
                 "gallery_samples": len(self.gallery),
                 "query_samples": len(self.queries),
                 **curves,
+                "renewal_flops_so_far": so_far,
             }
         }
 
@@ -124,6 +135,7 @@ class Served:
             "vectors": _text(store.vectors, STORED[self.options["store"]]),
             "versions": _text(store.versions[None], "<i4"),
             "sizes": _text(store.sizes[None], "<i4"),
+            "codebooks": {str(version): size for version, size in store.codebooks.items()},
         }
 
 
@@ -134,6 +146,7 @@ def _decoded(plain: Mapping[str, Any]) -> Store:
         _tensor(plain["vectors"]).float(),
         _tensor(plain["versions"])[0].long(),
         _tensor(plain["sizes"])[0].long(),
+        {int(version): size for version, size in plain["codebooks"].items()},
     )
 
 

@@ -33,7 +33,7 @@ from cl_engine.metrics.compatibility import (
 
 if TYPE_CHECKING:
     from cl_engine.metrics.cross_tests import class_templates, compatibility_matrix, cross_test
-    from cl_engine.metrics.inequalities import satisfaction
+    from cl_engine.metrics.inequalities import mean_cosines, satisfaction
     from cl_engine.metrics.nearest import search
     from cl_engine.metrics.retrieval import mean_average_precision, recall_at_k
     from cl_engine.metrics.similarity import linear_cka, unbiased_cka, unbiased_hsic
@@ -43,6 +43,7 @@ _HOMES = {
     "class_templates": "cross_tests",
     "compatibility_matrix": "cross_tests",
     "cross_test": "cross_tests",
+    "mean_cosines": "inequalities",
     "satisfaction": "inequalities",
     "linear_cka": "similarity",
     "mean_average_precision": "retrieval",
@@ -76,6 +77,7 @@ __all__ = [
     "learning_accuracy",
     "linear_cka",
     "mean_average_precision",
+    "mean_cosines",
     "recall_at_k",
     "satisfaction",
     "search",

@@ -17,6 +17,15 @@ Rows = Sequence[Sequence[float | None]]
 Ties = Literal["fail", "pass"]
 
 
+def failures(matrix: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
+    """Return the cross-tests (t, k), from 0, that are not above the older model's self-test.
+
+    >>> failures([[0.5], [0.6, 0.7], [0.5, 0.8, 0.8]])
+    [(2, 0)]
+    """
+    return [(t, k) for t, row in enumerate(matrix) for k in range(t) if not row[k] > matrix[k][k]]
+
+
 def average_compatibility(matrix: Rows, ties: Ties = "fail") -> float | None:
     """Return AC: the share of pairs k < t with ``M[t, k] > M[k, k]``; None for one model.
 

@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cl_engine.errors import InputError
+from cl_engine.metrics.by_faiss import faiss_is_there, search_by_faiss
 
 Distance = Literal["cosine", "euclidean"]
+MANY = 1_000_000  # gallery vectors from which on faiss searches, where it is installed
 ROWS, COLUMNS = 1024, 16384  # queries and gallery vectors that are compared at once: 64 MiB of float32
 
 
@@ -34,7 +36,8 @@ def search(
 
     Beside its arguments it takes some 200 MiB, a number for each vector of the gallery, and what it returns: a
     gallery of 1,000,000 x 512 float32 is searched within 4 GiB.  One of float16, or one in a file that is mapped
-    into memory, is brought to the queries' type block by block.
+    into memory, is brought to the queries' type block by block.  From a million vectors on faiss does it where it
+    is installed (float32, on the CPU): the same rows but for scores that differ in their last digits.
 
     Args:
         queries: ``[Q, D]``, a tensor or NumPy array; half precision and integers are computed in float32.
@@ -50,10 +53,24 @@ def search(
     tensor([[1, 2]])
     """
     compared = Comparison(queries, gallery, distance, itself)
-    rows, columns = compared.shape
+    columns = compared.shape[1]
     most = columns - (itself is not None)
     if not 1 <= k <= most:
         raise InputError(f"k is {k}; allowed: 1 to {most}, the vectors that there are to find")
+    float32 = compared.q.dtype == torch.float32 and compared.q.device.type == "cpu"
+    if columns >= MANY and itself is None and float32 and faiss_is_there():
+        q = F.normalize(compared.q) if compared.cosine else compared.q
+        scores, found, cut = search_by_faiss(q, compared.g, compared.sizes if compared.cosine else None, k)
+        if bool(cut.any()):  # equals, of which the lower rows are wanted
+            compared.q = compared.q[cut]
+            scores[cut], found[cut] = _in_blocks(compared, k)
+        return Found(scores, found)
+    return _in_blocks(compared, k)
+
+
+def _in_blocks(compared: Comparison, k: int) -> Found:
+    """Return the k nearest vectors of each query, without faiss."""
+    rows, columns = len(compared.q), len(compared.g)
     best = compared.q.new_empty(rows, 0)
     where = torch.empty(rows, 0, dtype=torch.int64, device=best.device)
     for across in blocks(columns, COLUMNS):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cl_engine.metrics.compatibility import failures
 from cl_engine.reports.page.markup import Markup, join, tag
 from cl_engine.reports.text import aligned
 
@@ -23,15 +24,6 @@ th[scope=row],.words td:last-child{text-align:left}
 .map td{border:2px solid #fff;background:color-mix(in srgb,#274c7a calc(var(--a)*.5),#fff);
 print-color-adjust:exact}.map .self{font-weight:700}.map .fails{outline:2px solid #d5342d;outline-offset:-3px}
 .wrap{overflow-x:auto}"""
-
-
-def failures(matrix: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    """Return the cross-tests (t, k), from 0, that are not above the older model's self-test.
-
-    >>> failures([[0.5], [0.6, 0.7], [0.5, 0.8, 0.8]])
-    [(2, 0)]
-    """
-    return [(t, k) for t, row in enumerate(matrix) for k in range(t) if not row[k] > matrix[k][k]]
 
 
 def compatibility_text(found: Mapping[str, Any], names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 NORM, SHIFT, DRIFT = "gradient_norm.", "weight_shift.", "drift."  # each with a block, or what drifts, behind it
 PROBE = "probe_accuracy"
+ANGLES = {"angle_old": "old", "angle_new": "new"}  # column, and its name in the result
 CKA = {"cka_first": "first", "cka_previous": "previous"}  # column, and its name in the result
 
 
@@ -22,6 +23,8 @@ def observed(result: Mapping[str, Any], index: int) -> dict[str, float | None]:
         found[PROBE] = probes["linear"][index]
     if "cka" in probes:
         found |= {column: probes["cka"][name][index] for column, name in CKA.items()}
+    if "angles" in probes:
+        found |= {column: probes["angles"][name][index] for column, name in ANGLES.items()}
     found |= {f"{DRIFT}{name}": values[index] for name, values in probes.get("drift", {}).items()}
     for name, prefix, key in (("gradient-norms", NORM, "norm"), ("weight-shift", SHIFT, "shift")):
         if name in analyses:

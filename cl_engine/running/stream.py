@@ -69,8 +69,10 @@ class Stream:
             self.diagnostics.append(Compatibility(found.gallery.load(), found.queries.load(), found.protocol))
         if scenario.service:
             served = scenario.service
-            parts = served.gallery.load(), served.queries.load()
-            self.diagnostics.append(Served(*parts, served.policy, served.options, len(self.plan), scenario.seed))
+            gallery, queries = served.gallery.load(), served.queries.load()
+            policy, experiences, seed = served.policy, len(self.plan), scenario.seed
+            times = served.arrival_times(seed)
+            self.diagnostics.append(Served(gallery, queries, policy, served.options, experiences, seed, times))
         self.deliveries = deliveries(self.plan.sizes.tolist(), micro_batch, options.samples, options.protocol)
 
     def samples(self, index: int) -> Samples:

@@ -1,4 +1,4 @@
-"""When the images of a gallery come: some are there at the start, the others follow by chance."""
+"""When images and queries come: some images are there at the start, what follows comes by chance."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy.typing as npt
 from cl_engine.randomness import numpy_generator
 
 Times = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 
 
 def poisson_arrivals(images: int, initial: int, rate: float, seed: int) -> Times:
@@ -27,3 +28,22 @@ def poisson_arrivals(images: int, initial: int, rate: float, seed: int) -> Times
     waits = draw.exponential(size=images - initial)
     found[row[initial:]] = np.cumsum(waits) / rate if rate else np.inf
     return found
+
+
+def poisson_queries(
+    queries: int, rate: float, seconds: float, spans: int, draw: np.random.RandomState
+) -> list[Rows]:
+    """Return which of some queries are asked in each of several spans of time, one after the other.
+
+    Args:
+        queries: how many there are to ask, each as likely as any other.
+        rate: how many are asked each second, a Poisson process.
+        seconds: of a span.
+        spans: how many.
+        draw: makes both draws.
+
+    >>> from cl_engine.randomness import numpy_generator
+    >>> poisson_queries(10, 0.0, 5.0, 2, numpy_generator(0, "queries"))
+    [array([], dtype=int64), array([], dtype=int64)]
+    """
+    return [draw.randint(0, queries, count, dtype=np.int64) for count in draw.poisson(rate * seconds, spans)]

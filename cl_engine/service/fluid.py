@@ -98,12 +98,13 @@ def fluid(
         matrix: row t holds the accuracy of queries by model t in the galleries of models 0 to t.
         replacements: when models 1, 2, ... come, ascending, seconds.
         horizon: how long the service is watched.
-        policy: without a map, as the matrix does not say what mapped vectors score.
+        policy: not ``lazy`` and without a map, as the matrix does not say what queries return, nor what mapped
+            vectors score.
         size: images in the gallery at the start.
         inserts: images that come each second.
 
     Raises:
-        InputError: a matrix of another number of models, times out of order, or a policy with a map.
+        InputError: a matrix of another number of models, times out of order, or another policy.
 
     >>> service = fluid([[0.7], [0.64, 0.74]], [100.0], 200.0, Policy("backfill", rate=20.0), 1000, 1.0)
     >>> round(service.mean(), 4), service.re_embedded, service.busy
@@ -118,6 +119,8 @@ def fluid(
         )
     if size <= 0 or inserts < 0:
         raise InputError(f"size is {size} and inserts are {inserts}; allowed: above 0, and 0 or more")
+    if policy.kind == "lazy":
+        raise InputError("kind is lazy; allowed: others, as the matrix does not say what queries return")
     if policy.map is not None:
         raise InputError(
             f"map is {policy.map}; allowed: none, as the matrix does not say what mapped vectors score"

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 from cl_engine.errors import InputError
 
-Kind = Literal["keep", "never", "transform", "backfill"]
-Order = Literal["random", "oldest", "newest", "distance"]
+Kind = Literal["keep", "never", "lazy", "transform", "backfill"]
+Order = Literal["random", "oldest", "newest", "popularity", "distance", "sigma"]
 Map = Literal["procrustes", "ridge"]
 Switch = Literal["immediately", "when-finished"] | float
 
@@ -19,14 +19,17 @@ class Policy:
     """A policy and a switching rule, which are independent of each other.
 
     ``keep`` ignores new models.  ``never`` embeds new images by the new model and leaves the stored vectors alone,
-    so that old and new ones are searched together.  ``backfill`` embeds every stored image anew, ``rate`` images
-    per second, in batches.  ``transform`` embeds ``pairs`` images anew, fits a map from old to new vectors on them
-    and applies it to all others; with a ``map``, ``backfill`` does the same and goes on.
+    so that old and new ones are searched together.  ``lazy`` does too, and embeds a stored image anew when it is
+    the answer to a query.  ``backfill`` embeds every stored image anew, ``rate`` images per second, in batches.
+    ``transform`` embeds ``pairs`` images anew, fits a map from old to new vectors on them and applies it to all
+    others; with a ``map``, ``backfill`` does the same and goes on.
 
     Attributes:
         kind: of those.
         rate: images per second of the worker; infinity: all at once.
-        order: in which stored images are embedded: by chance, by age, or the farthest from its class's mean first.
+        order: in which stored images are embedded: by chance, by age, those first that answer most queries
+            (``popularity``), that are farthest from the mean of their class (``distance``), or, those of the map
+            apart, whose mapped vectors are expected to be farthest from the new ones (``sigma``).
         switch: when the new model takes over the queries: at once, when no old vector is left, or at that share of
             vectors in the new space.  Until then the old index is kept beside the one that is built, and new
             images are embedded by both models.
@@ -62,12 +65,16 @@ class Policy:
         ):
             allowed = "immediately, when-finished, or a share from 0 to 1"
             raise InputError(f"switch is {self.switch!r}; allowed: {allowed}")
-        if self.kind == "never" and self.share > 0:
-            raise InputError(f"switch is {self.switch} under never; allowed: immediately, as nothing is renewed")
+        if self.kind in ("never", "lazy") and self.share > 0:
+            what = f"switch is {self.switch} under {self.kind}"
+            raise InputError(f"{what}; allowed: immediately, as nothing makes sure that all is renewed")
         if self.map not in (None, *get_args(Map)):
             raise InputError(f"map is {self.map!r}; allowed: {', '.join(get_args(Map))}")
         if (self.map is None) == (self.kind == "transform") and self.kind != "backfill":
             raise InputError(f"map is {self.map} under {self.kind}; allowed: a map with transform or backfill")
+        if self.order == "sigma" and (self.kind != "backfill" or self.map is None):
+            what = f"order is sigma under {self.kind}" + (" without a map" if self.kind == "backfill" else "")
+            raise InputError(f"{what}; allowed: backfill with a map, whose error it is")
 
     @property
     def share(self) -> float:
@@ -80,6 +87,11 @@ class Policy:
     def worker(self) -> float:
         """Images per second that are embedded anew; 0 where none is."""
         return self.rate if self.kind in ("backfill", "transform") else 0.0
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether raw images must be kept, so that they can be embedded anew."""
+        return self.worker > 0 or self.kind == "lazy"
 
     def span(self, images: float) -> float:
         """Return the seconds that the worker needs for so many images."""

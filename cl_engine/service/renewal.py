@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cl_engine.service.arrivals import Times
+from cl_engine.service.looks import Work
 from cl_engine.service.policy import Order, Policy
 
 
@@ -17,7 +18,7 @@ class Renewal:
     """What a worker has done by a time, and what follows; nothing of it depends on a score.
 
     Args:
-        policy: any but ``keep``.
+        policy: any but ``keep`` and ``lazy``.
         queue: rows of the gallery that are there when the new model comes, in the order of their renewal.
         arrivals: when each image of the gallery comes, float64 ``[N]``.
         start: when the new model comes.
@@ -63,6 +64,16 @@ class Renewal:
         """Return the share of vectors in the new space."""
         return self.renewed(time) / (len(self.queue) + self.came(time))
 
+    def work(self, time: float) -> Work:
+        """Return what was done by a time."""
+        return Work(
+            re_embedded=self.done(time),
+            inserted=self.came(time),
+            twice=self.came(min(self.switch, time)),
+            mapped=len(self.queue) - self.done(self.mapped_at) if self.mapped_at <= time else 0,
+            busy=min(self.finish, time) - self.start if self.policy.worker else 0.0,
+        )
+
     def _batches(self) -> list[float]:
         """Return when batches end."""
         if not self.policy.worker:
@@ -78,9 +89,15 @@ class Renewal:
 
 
 def renewal_order(
-    order: Order, present: Tensor, arrivals: Times, vectors: Tensor, labels: Tensor, draw: np.random.RandomState
+    order: Order,
+    present: Tensor,
+    arrivals: Times,
+    vectors: Tensor,
+    labels: Tensor,
+    draw: np.random.RandomState,
+    answers: Tensor | None = None,
 ) -> Tensor:
-    """Return the rows that are present in the order of their renewal.
+    """Return the rows that are present in the order of their renewal; for ``sigma`` that before the map is there.
 
     Args:
         order: as of :class:`Policy`.
@@ -89,8 +106,12 @@ def renewal_order(
         vectors: as they are stored, ``[N, D]``.
         labels: int64 ``[N]``.
         draw: makes the order by chance.
+        answers: rows that queries were answered with, for ``popularity``; equally popular rows keep their order.
     """
-    if order == "random":
+    if answers is not None:
+        times = torch.bincount(answers, minlength=len(labels))[present]
+        return present[times.argsort(descending=True, stable=True)]
+    if order in ("random", "sigma"):
         return present[torch.from_numpy(draw.permutation(len(present)))]
     if order == "distance":
         return present[farthest_first(F.normalize(vectors[present]), labels[present])]

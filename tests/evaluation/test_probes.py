@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 import cl_engine
 from cl_engine.evaluation.drift import angular_drift, relative_drift
 from cl_engine.evaluation.linear import linear_probe
+from cl_engine.running import audit
 from cl_engine.running.stream import Stream
 from cl_engine.strategies.strategy import Strategy
 
@@ -220,3 +221,38 @@ def test_the_record_of_an_experience_holds_no_more_for_more_experiences():
     cl_engine.run({"data": data(), "stream": stream, "strategy": "ncm", "evaluate": evaluate}, reporter=Watch())
     sizes = [len(json.dumps(line["probes"])) for line in lines]
     assert max(sizes[2:]) < 1.2 * min(sizes[2:])
+
+
+def test_angles_are_those_of_class_means_and_the_vertices_of_the_published_construction(monkeypatch):
+    seen, plain = [], audit.observe
+
+    def watch(strategy, what, x, device):
+        found = plain(strategy, what, x, device)
+        if what == "features":
+            seen.append((x, found["features"]))
+        return found
+
+    monkeypatch.setattr(audit, "observe", watch)
+    strategy = {"kind": "hoc", "reserved": 12, "per_class": 5}
+    found = probed(strategy, probes=["angles"], training={"epochs": 2})["angles"]
+    t, n = np.vstack([np.eye(11), np.full((1, 11), (1 - np.sqrt(12)) / 11)]), 12
+    vertices = t - t.mean(0)
+    vertices /= np.linalg.norm(vertices, axis=1, keepdims=True)
+    whole = {tuple(x.tolist()): int(y) for x, y in zip(data().test.x, data().test.y, strict=True)}
+    for k, (x, features) in enumerate(seen):
+        y = np.array([whole[tuple(row.tolist())] for row in x])
+        expected = []
+        for c in range(2 * k + 2):
+            mean, vertex = features.double().numpy()[y == c].mean(0), vertices[n - 1 - c]  # from the last one on
+            expected.append(np.degrees(np.arccos(mean @ vertex / np.linalg.norm(mean))))
+        assert found["classes"][k] == pytest.approx(expected, abs=1e-4)
+        assert found["new"][k] == pytest.approx(np.mean(expected[2 * k :]), abs=1e-4)
+        assert found["old"][k] == (pytest.approx(np.mean(expected[: 2 * k]), abs=1e-4) if k else None)
+    assert len(seen) == 3
+
+
+def test_angles_without_a_fixed_simplex_are_refused():
+    with pytest.raises(
+        cl_engine.ConfigError, match=r"evaluate\.probes: angles are those to a fixed simplex, and er"
+    ):
+        probed({"kind": "er", "per_class": 5}, probes=["angles"])

@@ -10,6 +10,7 @@ import yaml
 import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.evaluation.observing import observe
+from cl_engine.metrics.by_faiss import faiss_is_there
 from cl_engine.models.network import Network
 from cl_engine.reports.service import service_text
 from cl_engine.running import audit
@@ -79,8 +80,13 @@ def test_the_operations_of_resnet_32_are_two_for_each_of_its_published_multiplic
 
 @pytest.mark.parametrize(
     "changes",
-    [{"switch": "when-finished"}, {"policy": "transform", "map": "ridge", "pairs": 20, "store": "float16"}],
-    ids=["backfill", "transform"],
+    [
+        {"switch": "when-finished"},
+        {"policy": "transform", "map": "ridge", "pairs": 20, "store": "float16"},
+        {"policy": "lazy", "traffic": 0.1},
+        {"map": "ridge", "pairs": 20, "order": "sigma"},
+    ],
+    ids=["backfill", "transform", "lazy", "sigma"],
 )
 def test_a_run_that_is_resumed_inside_a_migration_saw_the_same(tmp_path, changes):
     whole = cl_engine.run(scenario(changes)).to_dict()["service"]
@@ -91,13 +97,35 @@ def test_a_run_that_is_resumed_inside_a_migration_saw_the_same(tmp_path, changes
         assert cl_engine.run(scenario(changes), out=out, resume=True).to_dict()["service"] == whole
 
 
+def test_in_processes_of_their_own_the_service_is_the_same():
+    keys = {"stream": {**STREAM, "first": 4, "step": 4}}
+    here = cl_engine.run(scenario({"order": "popularity"}, **keys)).to_dict()
+    alone = cl_engine.run(scenario({"order": "popularity"}, memory={"audit": "process"}, **keys)).to_dict()
+    assert alone["service"] == here["service"]
+    assert here["service"]["re_embedded"] > 0
+
+
+def test_operations_of_renewal_add_up_over_models_and_those_of_maps_are_in_them():
+    found = cl_engine.run(scenario({"map": "ridge", "pairs": 20})).to_dict()["service"]
+    images = found["re_embedded"] + found["twice"]
+    assert found["renewal_flops"] == images * found["flops_per_image"][0] + found["mapped"] * 2 * 15 * 15
+    assert found["mapped"] > 0
+    so_far = found["renewal_flops_so_far"]
+    assert so_far == sorted(so_far)
+    assert len(so_far) == len(found["times"])
+    first_model = [flops for flops, time in zip(so_far, found["times"], strict=True) if time <= 500.0]
+    assert set(first_model) == {0}
+    assert 0.9 * found["renewal_flops"] < so_far[-1] <= found["renewal_flops"]
+
+
 def test_the_stream_of_images_does_not_depend_on_the_policy_and_nothing_else_on_the_service():
     plain = cl_engine.run({key: value for key, value in scenario().items() if key != "service"}).to_dict()
-    runs = [cl_engine.run(scenario({"policy": policy})).to_dict() for policy in ("keep", "never", "backfill")]
+    policies = ("keep", "never", "backfill", "lazy")
+    runs = [cl_engine.run(scenario({"policy": policy})).to_dict() for policy in policies]
     assert len({run["service"]["inserted"] for run in runs}) == 1
     assert all(run["metrics"] == plain["metrics"] and run["memory"] == plain["memory"] for run in runs)
     assert "service" not in plain["config"]
-    assert [run["service"]["image_bytes"] > 0 for run in runs] == [False, False, True]
+    assert [run["service"]["image_bytes"] > 0 for run in runs] == [False, False, True, True]
     assert runs[0]["service"]["switched"] == [None] * 3
     assert Scenario.load(runs[2]["config"]).id == runs[2]["id"]
 
@@ -114,6 +142,8 @@ def test_the_summary_says_what_the_service_cost():
         "service (backfill): accuracy over time 50.0 %, 75.0 % if renewed at once",
         "1,100 images embedded anew and 0 vectors mapped (151 GFLOP, 55 s); vectors at most 2 KiB, images kept 4 KiB",
     ]
+    coded = service_text({**found, "image_bytes": 0, "codebook_bytes": [512, 1024, 512]})
+    assert coded.endswith("vectors at most 2 KiB (codebooks 1 KiB)")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +152,18 @@ def test_the_summary_says_what_the_service_cost():
         ({"policy": "never", "switch": 0.5}, r"service\.switch: 0\.5 under never; allowed: immediately"),
         ({"policy": "transform"}, r"service\.map: None under transform; allowed: a map"),
         ({"switch": "later"}, r"service\.switch: "),
-        ({"store": "pq"}, r"service\.store: got 'pq'; allowed: float32, float16 or int8"),
+        (
+            {"policy": "lazy", "switch": "when-finished"},
+            r"service\.switch: when-finished under lazy; allowed: immed",
+        ),
+        ({"order": "sigma"}, r"service\.order: sigma under backfill without a map; allowed: backfill with a map"),
+        (
+            {"order": "best"},
+            r"service\.order: got 'best'; allowed: random, oldest, newest, popularity, distance or sigma",
+        ),
+        ({"store": "zip"}, r"service\.store: got 'zip'; allowed: float32, float16, int8 or pq"),
+        ({"store": "pq"}, r"service\.store: pq with \d+ images at first; allowed: 256 or more"),
+        ({"store": "pq", "map": "ridge"}, r"service\.store: pq with a map; allowed: no map"),
         ({"gallery": {"classes": [8]}}, r"service\.gallery\.classes: fewer than two classes"),
         ({"initial": 0.0}, r"service\.initial: "),
     ],
@@ -137,3 +178,33 @@ def test_the_service_that_the_documentation_shows_runs():
     _, *blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
     (block,) = (yaml.safe_load(block) for block in blocks if "service:" in block)
     assert cl_engine.run(scenario(**block)).to_dict()["service"]["policy"] == "backfill"
+
+
+def commands():
+    page = Path(__file__).parents[2] / "docs" / "compatibility.md"
+    return re.findall(
+        r"^    cl-engine run scenario\.yaml((?: --set \S+)+)$", page.read_text(encoding="utf-8"), re.M
+    )
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_documentation_runs(command, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    _, *blocks = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    (block,) = (yaml.safe_load(block) for block in blocks if "service:" in block)
+    tree = {**scenario(), "service": {**block["service"], "seconds": 300.0, "look": 100.0}}
+    (tmp_path / "scenario.yaml").write_text(yaml.safe_dump(tree))
+    (lines,) = re.findall(r"^    printf '(.*)' > arrivals\.csv$", page, re.M)
+    (tmp_path / "arrivals.csv").write_text(lines.replace("\\n", "\n"))
+    assignments = re.findall(r"--set (\S+)", command)
+    if "service.store=pq" in assignments and not faiss_is_there():
+        with pytest.raises(cl_engine.ConfigError, match=r"service\.store: pq: .*pip install 'cl-engine\[faiss\]'"):
+            Scenario.load(tmp_path / "scenario.yaml", assignments)
+        return
+    loaded = Scenario.load(tmp_path / "scenario.yaml", assignments)
+    found = cl_engine.run(loaded).to_dict()
+    for key, value in (assignment.removeprefix("service.").split("=") for assignment in assignments):
+        assert (
+            str(found["config"]["service"][key]).endswith(value) or float(value) == found["config"]["service"][key]
+        )
+    assert len(found["service"]["accuracy"]) == 9

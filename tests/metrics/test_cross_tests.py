@@ -9,10 +9,12 @@ from cl_engine.metrics import (
     class_templates,
     compatibility_matrix,
     cross_test,
+    mean_cosines,
     satisfaction,
     verification_accuracy,
     verification_pairs,
 )
+from cl_engine.metrics.inequalities import violations
 from cl_engine.metrics.verification import Pairs
 from cl_engine.models.simplex import simplex
 
@@ -92,6 +94,32 @@ def test_satisfaction_is_the_share_of_pairs_that_numpy_counts():
     found = satisfaction(new, old, gallery, yq, yg)
     assert found == (np.mean((a >= b)[same]), np.mean((a <= b)[~same]))
     assert satisfaction(new, old, gallery, np.full(9, 5), yg).same is None
+
+
+def test_mean_cosines_are_those_of_all_pairs_that_numpy_makes():
+    draw = np.random.default_rng(6)
+    queries, gallery = 3 * draw.standard_normal((9, 4)), draw.standard_normal((13, 4))
+    yq, yg = draw.integers(0, 3, 9), draw.integers(0, 4, 13)
+    cosines, same = unit(queries) @ unit(gallery).T, yq[:, None] == yg
+    found = mean_cosines(queries, gallery, yq, yg)
+    assert found == pytest.approx((cosines[same].mean(), cosines[~same].mean()))
+    assert mean_cosines(queries, gallery, np.full(9, 5), yg).same is None
+    assert mean_cosines(queries, gallery, np.zeros(9, int), np.zeros(13, int)).different is None
+
+
+def test_caps_that_shrink_around_fixed_vertices_satisfy_both_inequalities_in_the_mean_and_turned_ones_do_not(
+    models,
+):
+    galleries, queries, yg, yq, turn = models
+
+    def found(asked):
+        rows = [[mean_cosines(asked[t], galleries[k], yq, yg) for k in range(t + 1)] for t in range(3)]
+        return violations([[c.same for c in row] for row in rows], [[c.different for c in row] for row in rows])
+
+    assert found(queries) == ([], [])
+    farther, nearer = found([queries[0], queries[1] @ turn, queries[2] @ turn])
+    assert {(1, 0), (2, 0)} <= {*farther}
+    assert {(1, 0), (2, 0)} <= {*nearer}
 
 
 def test_verification_chooses_on_nine_folds_the_lowest_best_threshold_and_counts_on_the_tenth():

@@ -104,6 +104,7 @@ def test_the_accuracy_is_a_number_at_every_time_and_the_pieces_meet():
         ({"replacements": [200.0]}, "ascending"),
         ({"size": 0}, "size is 0"),
         ({"policy": Policy("backfill", map="ridge")}, "map is ridge"),
+        ({"policy": Policy("lazy")}, "kind is lazy"),
     ],
 )
 def test_what_makes_no_service_is_refused(change, message):
@@ -121,6 +122,9 @@ def test_what_makes_no_service_is_refused(change, message):
         ({"kind": "backfill", "rate": -1.0}, "rate is -1"),
         ({"kind": "transform"}, "map is None under transform"),
         ({"kind": "keep", "map": "ridge"}, "map is ridge under keep"),
+        ({"kind": "lazy", "switch": 1.0}, "switch is 1.0 under lazy"),
+        ({"kind": "transform", "map": "ridge", "order": "sigma"}, "order is sigma under transform"),
+        ({"kind": "backfill", "order": "sigma"}, "order is sigma under backfill without a map"),
     ],
 )
 def test_a_policy_that_contradicts_itself_is_refused(options, message):

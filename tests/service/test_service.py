@@ -8,7 +8,8 @@ import torch
 
 from cl_engine.errors import InputError
 from cl_engine.metrics import cross_test
-from cl_engine.service.arrivals import poisson_arrivals
+from cl_engine.randomness import numpy_generator
+from cl_engine.service.arrivals import poisson_arrivals, poisson_queries
 from cl_engine.service.fluid import fluid
 from cl_engine.service.policy import Policy
 from cl_engine.service.renewal import farthest_first
@@ -176,6 +177,95 @@ def test_arrivals_are_a_poisson_process_and_repeat():
     assert waits.mean() == pytest.approx(0.5, rel=0.03)
     assert waits.std() == pytest.approx(0.5, rel=0.05)
     assert (found == poisson_arrivals(20_000, 5_000, 2.0, seed=3)).all()
+
+
+def nearest(queries, vectors):
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (queries, vectors)]
+    return (unit[0] @ unit[1].T).argmax(1)
+
+
+def test_by_popularity_those_come_first_that_most_queries_find_in_the_old_gallery():
+    given, there = [[x.numpy() for x in pair] for pair in models()], np.zeros(N)
+    times = np.bincount(nearest(given[0][1], given[0][0]), minlength=N)
+    order = sorted(range(N), key=lambda i: (-times[i], i))
+    policy = Policy("backfill", rate=2.0, batch=10, order="popularity")
+    _, watched = served(policy, models()[:2], there, [0.0, 40.0, 90.0])
+    for time, accuracy in zip(watched.times, watched.accuracy, strict=True):
+        done, vectors = order[: int(2 * (time - 40)) // 10 * 10], given[0][0].copy()
+        vectors[done] = given[1][0][done]
+        assert accuracy == pytest.approx(right(given[1][1], vectors, Y).mean())
+
+
+def test_by_sigma_the_map_comes_first_and_then_the_images_that_it_fits_worst():
+    draw = np.random.default_rng(9)
+    same, (_, queries) = [x.numpy() for x in models()[2]], models()[2]
+    turn, group = np.linalg.qr(draw.standard_normal((6, 6)))[0], Y == 3  # which the new model moves by itself
+    new = same[0] @ turn
+    new[group] = new[group] + 2 * np.linalg.norm(new[group], axis=1, keepdims=True) * draw.standard_normal(
+        (group.sum(), 6)
+    )
+    given = [models()[2], [torch.from_numpy(new).float(), queries @ torch.from_numpy(turn).float()]]
+    policy = Policy("backfill", rate=1.0, batch=5, pairs=40, map="ridge", order="sigma")
+    service = Service(torch.from_numpy(Y), torch.from_numpy(YQ), np.zeros(N), policy, every=1.0)
+    store, _ = service.serve(None, *given[0], 0, 0.0, 10.0)
+    renewed = []
+    for until in (50.0, 62.0):  # the map is there after 40 s; then as many as the group has left, about
+        after, watched = service.serve(store, *given[1], 1, 10.0, until + 0.5)
+        renewed.append(after.versions.numpy() == 1)
+    pairs, first = renewed[0], renewed[1] & ~renewed[0]
+    assert (pairs.sum(), first.sum(), watched.work.re_embedded) == (40, 10, 50)
+    left = group & ~pairs
+    assert (first & left).sum() > 2 * first.sum() * left.sum() / (~pairs).sum()  # twice what chance would give
+    assert watched.mapped_by[-1] == 50
+
+
+def test_lazily_what_answers_a_query_is_embedded_anew_and_nothing_else():
+    given = [[x.numpy() for x in pair] for pair in models()]
+    found = served(Policy("lazy"), rate=3.0)
+    store = {i: (0, given[0][0][i]) for i in range(N)}  # who embedded it, and what it is; those to come too
+    for t, watched in enumerate(found[1:], start=1):
+        for i in range(N):
+            if ARRIVALS[i] > ENDS[t]:
+                store[i] = (t, given[t][0][i])
+        asked = poisson_queries(Q, 3.0, 5.0, len(watched.times), numpy_generator(0, f"queries {t}"))
+        count, images = 0, []
+        for time, accuracy, rows in zip(watched.times, watched.accuracy, asked, strict=True):
+            there = np.flatnonzero(time >= ARRIVALS)
+            vectors = np.stack([store[i][1] for i in there])
+            answers = there[nearest(given[t][1], vectors)]
+            assert accuracy == pytest.approx((Y[answers] == YQ).mean())
+            images.append(count)
+            for i in {*answers[rows].tolist()}:
+                count += store[i][0] != t
+                store[i] = (t, given[t][0][i])
+        assert watched.work.re_embedded == count > 0
+        assert watched.embedded == images
+        assert (watched.switched, watched.work.twice, watched.work.busy) == (ENDS[t], 0, 0.0)
+        assert watched.current[-1] < 1
+
+
+def test_lazily_without_queries_nothing_is_renewed():
+    lazy, never = served(Policy("lazy"), rate=0.0), served(Policy("never"))
+    assert [w.accuracy for w in lazy] == [w.accuracy for w in never]
+    assert [w.work for w in lazy] == [w.work for w in never]
+    assert [w.negative_flips for w in lazy] == [w.negative_flips for w in never]
+
+
+def test_queries_are_a_poisson_process_of_equally_likely_ones():
+    found = poisson_queries(20, 4.0, 5.0, 3000, numpy_generator(0, "queries"))
+    counts = np.array([len(rows) for rows in found])
+    assert counts.mean() == pytest.approx(20, rel=0.02)
+    assert counts.var() == pytest.approx(20, rel=0.1)
+    assert np.bincount(np.concatenate(found), minlength=20) == pytest.approx(np.full(20, 3000), rel=0.1)
+
+
+def test_what_was_embedded_anew_by_a_look_grows_to_what_was_embedded_at_the_end():
+    found = served(Policy("backfill", rate=1.0, batch=8, switch=0.7))
+    for watched in found:
+        assert watched.embedded == sorted(watched.embedded)
+        assert watched.embedded[-1] <= watched.work.re_embedded + watched.work.twice
+    ends = [watched.work.re_embedded + watched.work.twice for watched in found]
+    assert found[2].embedded[-1] > 0.8 * ends[2] > 0
 
 
 def test_an_empty_gallery_is_refused():

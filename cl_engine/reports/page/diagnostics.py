@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cl_engine.reports.observed import CKA, DRIFT, NORM, PROBE, SHIFT
+from cl_engine.reports.observed import ANGLES, CKA, DRIFT, NORM, PROBE, SHIFT
 from cl_engine.reports.page.charts.drawing import Spec
 from cl_engine.reports.page.charts.heat import heat
 from cl_engine.reports.page.charts.series import Line, series
@@ -15,10 +15,11 @@ MOST = 60  # charts; the tables have all
 
 
 class Diagnosed(NamedTuple):
-    """One chart.
+    """One chart of one strategy.
 
     Attributes:
-        what: ``gradient-norms``, ``weight-shift``, ``probe``, ``cka``, ``drift`` or ``branch-cka``.
+        what: the beginning of its file's name: ``gradient-norms``, ``weight-shift``, ``probe``, ``cka``, ``drift``,
+            ``angles``, ``branch-cka``, ...
         scenario: the task.
         policy: that budgets were enforced under.
         budget: bytes, 0 for none.
@@ -49,7 +50,7 @@ class Kind(NamedTuple):
 
 def columns_of(frame: Any) -> list[str]:
     """Return the columns of what was observed, in the order of the frame."""
-    return [c for c in frame.columns if c == PROBE or c in CKA or c.startswith((NORM, SHIFT, DRIFT))]
+    return [c for c in frame.columns if c == PROBE or c in CKA or c in ANGLES or c.startswith((NORM, SHIFT, DRIFT))]
 
 
 def diagnosed(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> list[Diagnosed]:
@@ -73,6 +74,9 @@ def _kinds(columns: Sequence[str]) -> Iterator[Kind]:
     if own := {c: f"with the {name}" for c, name in CKA.items() if c in columns}:
         words = "CKA of the representation with that after the first experience, and after the one before"
         yield Kind("cka", own, "CKA", words)
+    if own := {c: f"{name} classes" for c, name in ANGLES.items() if c in columns}:
+        words = "Angle between the mean of a class and its own vertex of the fixed simplex, mean over classes"
+        yield Kind("angles", own, "angle, degrees", words)
     if drifts := behind(DRIFT):
         words = (
             "Drift since the experience before: features and class means relative to their size, prototypes and "
@@ -105,21 +109,46 @@ def _line(rows: Any, column: str, factor: float) -> Line:
     return [(int(x), factor * float(y)) for x, y in own.itertuples(index=False)]
 
 
-def _branches(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Iterator[Diagnosed]:
+class First(NamedTuple):
+    """The run of the first seed of a strategy within a budget.
+
+    Attributes:
+        scenario: the task.
+        policy: that budgets were enforced under.
+        budget: bytes, 0 for none.
+        label: of the strategy.
+        result: what the run found.
+        whose: strategy, seed, budget, policy and task in words.
+    """
+
+    scenario: str
+    policy: str
+    budget: int
+    label: str
+    result: Mapping[str, Any]
+    whose: str
+
+    def drawn(self, what: str, words: str, spec: Spec) -> Diagnosed:
+        """Return a chart of this run."""
+        return Diagnosed(what, self.scenario, self.policy, self.budget, self.label, f"{words}; {self.whose}.", spec)
+
+
+def firsts(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Iterator[First]:
+    """Yield the run of the first seed of each strategy, of the scenarios that are drawn."""
     done = shown.runs[shown.runs["status"] == "done"].sort_values("seed")
-    firsts = done.assign(budget=done["budget_bytes"].fillna(0).astype("int64"))
-    for (task, policy, budget, label), rows in firsts.groupby(
-        ["scenario", "policy", "budget", "label"], sort=False
-    ):
-        first = rows.iloc[0]
-        found = results.get(first["run"], {}).get("analyses", {}).get("branch-cka", {})
-        if task not in shown.drawn_scenarios or not found.get("matrix"):
-            continue
-        layers = found["matrix"]
-        names = [f"after stage {k} of a branch" if len(layers) > 1 else "" for k in range(1, len(layers) + 1)]
-        words = (
-            f"CKA between branches at the end; {label}, seed {int(first['seed'])}, {limit(int(budget))}, "
-            f"policy {policy}{f', {task}' if task else ''}."
-        )
-        spec = heat(layers, names, " ".join(label.split()))
-        yield Diagnosed("branch-cka", task, policy, int(budget), label, words, spec)
+    rows = done.assign(budget=done["budget_bytes"].fillna(0).astype("int64"))
+    for (task, policy, budget, label), own in rows.groupby(["scenario", "policy", "budget", "label"], sort=False):
+        first = own.iloc[0]
+        if task in shown.drawn_scenarios and first["run"] in results:
+            whose = f"{label}, seed {int(first['seed'])}, {limit(int(budget))}, policy {policy}"
+            whose += f", {task}" if task else ""
+            yield First(task, policy, int(budget), label, results[first["run"]], whose)
+
+
+def _branches(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Iterator[Diagnosed]:
+    for first in firsts(shown, results):
+        layers = first.result.get("analyses", {}).get("branch-cka", {}).get("matrix")
+        if layers:
+            names = [f"after stage {k} of a branch" if len(layers) > 1 else "" for k in range(1, len(layers) + 1)]
+            spec = heat(layers, names, " ".join(first.label.split()))
+            yield first.drawn("branch-cka", "CKA between branches at the end", spec)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cl_engine.errors import InputError
-from cl_engine.reports.page import drawn, whole_range
+from cl_engine.reports.page import compatible, drawn, whole_range
 from cl_engine.reports.page.charts import auc as auc_chart
 from cl_engine.reports.page.charts import curves as curve_charts
 from cl_engine.reports.page.charts import ledger as ledger_charts
 from cl_engine.reports.page.charts.drawing import CONFIG, ROOM, VEGA_LITE, Spec
 from cl_engine.reports.page.charts.stream import stream as stream_chart
-from cl_engine.reports.page.diagnostics import diagnosed
+from cl_engine.reports.page.diagnostics import Diagnosed, diagnosed
 from cl_engine.reports.page.drawn import Shown
 from cl_engine.reports.page.page import Page, page_of, shown_of
 from cl_engine.reports.page.palette import Look, style
@@ -131,7 +131,8 @@ def _figures(shown: Shown, results: Any) -> Iterator[tuple[str, str, Spec]]:
         if (samples := drawn.samples_of(shown)) is not None:
             yield from _along(shown, samples, "samples", "samples delivered")
         yield from _ledgers(shown)
-        yield from _diagnosed(shown, results)
+        yield from _named(shown, diagnosed(shown, results))
+        yield from _named(shown, [*compatible.compared(shown, results), *compatible.served(shown, results)])
     streams = {str(result["stream"]["fingerprint"]): result["stream"] for result in results.values()}
     for fingerprint, stream in [*streams.items()][:STREAMS]:
         words = f"Samples and classes of each experience, stream {fingerprint[:12]}; dark: for the first time."
@@ -145,9 +146,9 @@ def _along(shown: Shown, frame: Any, along: str, title: str) -> Iterator[tuple[s
         yield f"{plural}-{limit}{_other(shown, policy)}{_task(task)}", words, spec
 
 
-def _diagnosed(shown: Shown, results: Any) -> Iterator[tuple[str, str, Spec]]:
-    """Yield what analyses and probes found of each strategy, the budget in the name where there is one."""
-    for found in diagnosed(shown, results):
+def _named(shown: Shown, charts: Iterable[Diagnosed]) -> Iterator[tuple[str, str, Spec]]:
+    """Yield charts of single strategies, the budget in the name where there is one."""
+    for found in charts:
         limit = f"-{size(found.budget).replace(' ', '')}" if found.budget else ""
         name = f"{found.what}-{slug(found.label)}{limit}{_other(shown, found.policy)}{_task(found.scenario)}"
         yield name, found.words, found.spec

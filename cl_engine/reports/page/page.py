@@ -148,6 +148,8 @@ def html_of(page: Page, cells: str = "auto") -> str:
             sections.over_experiences(shown),
             sections.matrices(shown),
             sections.diagnostics(shown, page.results),
+            sections.compatibility(shown, page.results),
+            sections.service(shown, page.results),
             sections.ledgers(shown),
             sections.streams(page.results),
             sections.cells(shown, page.links, every),

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cl_engine.reports.page import compatible, drawn, tables, whole_range
 from cl_engine.reports.page import diagnostics as charts
-from cl_engine.reports.page import drawn, tables, whole_range
 from cl_engine.reports.page import matrices as matrix_tables
 from cl_engine.reports.page.across import across
 from cl_engine.reports.page.answer import policies as policy_words
@@ -223,19 +223,7 @@ def ledgers(shown: Shown) -> Markup | None:
 
 def diagnostics(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
     """Return what analyses and probes found, where there were any."""
-    parts = [
-        tag(
-            "div",
-            _figure(found.words, svg(found.spec, f"Chart: {found.words}"), fit=True),
-            class_="strategy",
-            data_s=shown.places[found.label],
-            data_policy=found.policy,
-            data_budget=found.budget,
-            data_scenario=found.scenario or None,
-        )
-        for found in charts.diagnosed(shown, results)
-        if found.label in shown.places
-    ]
+    parts = _of_strategies(shown, charts.diagnosed(shown, results))
     if not parts:
         return None
     note = "What was looked at in the network, and never by the strategy; mean over seeds."
@@ -245,6 +233,46 @@ def diagnostics(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Marku
         tag("p", note, class_="note"),
         _sides(parts),
         _observed_table(shown, charts.columns_of(shown.experiences)),
+    )
+
+
+def compatibility(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
+    """Return whether later models can search what earlier ones embedded, where that was measured."""
+    parts = _of_strategies(shown, compatible.compared(shown, results))
+    if not parts:
+        return None
+    note = (
+        "Classes that no model is trained on; the first seed. A frame and !: a cross-test that is not above the "
+        "older model's self-test. =: in the mean, queries are farther from the old vectors of their class than the "
+        "old model's queries; \u2260: they are nearer to those of other classes."
+    )
+    caption = "At the end, mean over seeds; AC, ties fail."
+    return _section(
+        "compatibility",
+        "What later models can search",
+        tag("p", note, class_="note"),
+        _sides(parts),
+        _end_table(shown, results, compatible.COMPARED, caption),
+    )
+
+
+def service(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
+    """Return what a service gave and cost while models replaced each other, where one was watched."""
+    parts = _of_strategies(shown, compatible.served(shown, results))
+    if not parts:
+        return None
+    note = (
+        "Accuracy of the nearest vector, beside that if every model had embedded everything at once; bytes of all "
+        "vectors; operations of renewal so far. Vertical lines: a model comes; dashed: queries go to it. The first "
+        "seed."
+    )
+    caption = "Over the whole time, mean over seeds."
+    return _section(
+        "service",
+        "A service over time",
+        tag("p", note, class_="note"),
+        _sides(parts),
+        _end_table(shown, results, compatible.SERVED, caption),
     )
 
 
@@ -378,6 +406,23 @@ def _lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> list[M
     ]
 
 
+def _of_strategies(shown: Shown, found: Iterable[charts.Diagnosed]) -> list[Markup]:
+    """Return charts that belong to one strategy, policy, budget and scenario each."""
+    return [
+        tag(
+            "div",
+            _figure(one.words, svg(one.spec, f"Chart: {one.words}"), fit=True),
+            class_="strategy",
+            data_s=shown.places[one.label],
+            data_policy=one.policy,
+            data_budget=one.budget,
+            data_scenario=one.scenario or None,
+        )
+        for one in found
+        if one.label in shown.places
+    ]
+
+
 def _by_task(shown: Shown, runs: Any) -> Iterable[tuple[tuple[str, str, int], Any]]:
     frame = runs.assign(_budget=runs["budget_bytes"].fillna(0).astype("int64"))
     for task in shown.drawn_scenarios:
@@ -401,6 +446,18 @@ def _observed_table(shown: Shown, columns: Sequence[str]) -> Markup | None:
     drawn = table(heading, rows[:ROWS], "After each experience, mean over seeds.")
     more = f"; {len(rows) - ROWS:,} more rows in `--tables`" if len(rows) > ROWS else ""
     return tag("details", tag("summary", f"The same as a table{more}"), drawn, class_="screen")
+
+
+def _end_table(
+    shown: Shown, results: Mapping[str, Mapping[str, Any]], columns: Sequence[compatible.Column], caption: str
+) -> Markup:
+    rows: list[list[object]] = []
+    for (label, task, policy, budget), means in compatible.means(shown, results, columns).items():
+        cells = [_number(math.nan if value is None else value) for value in means]
+        rows.append([tables.name_of(label, shown.places), task, policy, limit(budget), *cells])
+    heading = ["strategy", "scenario", "policy", "budget", *(column.title for column in columns)]
+    drawn = table(heading, rows[:ROWS], caption)
+    return tag("details", tag("summary", "The same as a table"), drawn, class_="screen")
 
 
 def _number(value: float) -> Markup:

@@ -1,4 +1,4 @@
-"""Named values of one strategy over experiences: a line each, named at its end."""
+"""Named values of one strategy over experiences, or over time: a line each, named at its end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,21 @@ WIDE, HIGH = 380, 210
 GAP = 12  # pixels between names
 NUMBER = "abs(datum.value) >= 0.001 || !datum.value ? format(datum.value, '.4~r') : format(datum.value, '.2~e')"
 
-Line = Sequence[tuple[int, float]]  # experience, from 1, and value
+Line = Sequence[tuple[float, float]]  # experience, from 1, and value
+Rule = tuple[float, str, bool]  # where a vertical line stands, what happens there, whether it is dashed
 
 
-def series(lines: Mapping[str, Line], title: str, name: str, log: bool = False) -> Spec:
+def series(
+    lines: Mapping[str, Line],
+    title: str,
+    name: str,
+    log: bool = False,
+    *,
+    along: str = "experience",
+    rules: Sequence[Rule] = (),
+    most: int = MOST,
+    high: int = HIGH,
+) -> Spec:
     """Return the chart of some lines.
 
     Args:
@@ -24,36 +35,41 @@ def series(lines: Mapping[str, Line], title: str, name: str, log: bool = False) 
         title: of the vertical axis.
         name: of the strategy, for the words of a point.
         log: draw a logarithmic axis, on which a value of 0 or below has no place.
+        along: title of the horizontal axis.
+        rules: vertical lines.
+        most: points of a line; of longer ones every k-th and the last are drawn.
+        high: pixels, at least.
     """
-    drawn = {key: _thinned([(x, y) for x, y in line if y > 0 or not log]) for key, line in lines.items()}
+    drawn = {key: _thinned([(x, y) for x, y in line if y > 0 or not log], most) for key, line in lines.items()}
     points = [
-        {"k": k, "x": x, "y": y, "words": f"{name} \u00b7 {key} \u00b7 experience {x:,} \u00b7 {y:.4g}"}
+        {"k": k, "x": x, "y": y, "words": f"{name} \u00b7 {key} \u00b7 {along} {x:,} \u00b7 {y:.4g}"}
         for k, (key, line) in enumerate(drawn.items())
         for x, y in line
     ]
-    low, high = _domain([y for line in drawn.values() for _, y in line], log)
+    low, top = _domain([y for line in drawn.values() for _, y in line], log)
     ends = [(k, key, line[-1][1]) for k, (key, line) in enumerate(drawn.items()) if line]
-    high_enough = max(HIGH, GAP * (len(ends) + 1))
-    wanted = [_place(y, low, high, log) * high_enough for *_, y in ends]
+    high_enough = max(high, GAP * (len(ends) + 1))
+    wanted = [_place(y, low, top, log) * high_enough for *_, y in ends]
     heights = moved_apart(wanted, GAP, 0, high_enough)
     names = [
-        {"k": k, "label": short(key), "y": _value(at / high_enough, low, high, log)}
+        {"k": k, "label": short(key), "y": _value(at / high_enough, low, top, log)}
         for (k, key, _), at in zip(ends, heights, strict=True)
     ]
     y: Spec = {
         "field": "y",
         "type": "quantitative",
-        "scale": {"domain": [low, high], "nice": False, "type": "log" if log else "linear"},
-        "axis": {"title": title, "tickCount": 5, "labelExpr": NUMBER, **_ticks(low, high, log)},
+        "scale": {"domain": [low, top], "nice": False, "type": "log" if log else "linear"},
+        "axis": {"title": title, "tickCount": 5, "labelExpr": NUMBER, **_ticks(low, top, log)},
     }
-    last = max((x for line in drawn.values() for x, _ in line), default=1)
+    places = [x for line in drawn.values() for x, _ in line] or [1]
+    first, last = min([1, *places, *(x for x, *_ in rules)]), max([min(places) + 1, *places])
     x: Spec = {
         "field": "x",
         "type": "quantitative",
-        "scale": {"domain": [1, max(last, 2)], "nice": False, "padding": 8},
+        "scale": {"domain": [first, last], "nice": False, "padding": 8},
         "axis": {
-            "title": "experience",
-            "values": whole_ticks(1, max(last, 2)),
+            "title": along,
+            "values": whole_ticks(first, last),
             "format": ",d",
             "labelOverlap": True,
         },
@@ -67,6 +83,7 @@ def series(lines: Mapping[str, Line], title: str, name: str, log: bool = False) 
         "height": high_enough,
         "padding": {**ROOM, "right": room},
         "layer": [
+            *_rules(rules, name, x),
             {
                 "data": data,
                 "mark": {"type": "line", "strokeWidth": 1.6, "aria": False},
@@ -104,8 +121,19 @@ def _channel(count: int, values: Sequence[object]) -> Spec:
     return {"field": "k", "type": "nominal", "scale": scale, "legend": None}
 
 
-def _thinned(line: Line) -> Line:
-    return line[:: -(-(-len(line) // MOST) or 1)][::-1]
+def _rules(rules: Sequence[Rule], name: str, x: Spec) -> list[Spec]:
+    """Return the vertical lines, which stand below all others."""
+    layers: list[Spec] = []
+    for dashed, dash in ((False, [1, 0]), (True, [3, 3])):
+        values = [{"x": at, "words": f"{name} \u00b7 {what}"} for at, what, own in rules if own == dashed]
+        mark = {"type": "rule", "stroke": "var(--ink)", "strokeDash": dash, "opacity": 0.55}
+        encoding = {"x": x, "description": {"field": "words"}}
+        layers += [{"data": {"values": values}, "mark": mark, "encoding": encoding}] if values else []
+    return layers
+
+
+def _thinned(line: Line, most: int) -> Line:
+    return line[:: -(-(-len(line) // most) or 1)][::-1]
 
 
 def _domain(values: Sequence[float], log: bool) -> tuple[float, float]:
