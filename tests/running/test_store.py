@@ -439,7 +439,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 def test_ctrl_c_says_how_to_resume(tmp_path):
     run = [sys.executable, "-m", "cl_engine", "run", "quickstart", "--out", str(tmp_path), "--set"]
     scenario = [*run, "strategy=joint", "--set", "training.epochs=400", "--set", "memory.budget=null"]
-    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background of a shell ignore it
+    # In the background of a shell tests ignore the signal, and children inherit that.
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
     child = subprocess.Popen(scenario, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     signal.signal(signal.SIGINT, earlier)
     assert child.stderr is not None
