@@ -37,7 +37,7 @@ from cl_engine.terms.received import Received, replacement
 from cl_engine.terms.training import Training
 from cl_engine.training.augmentation import augmentation_of
 
-REPLACEABLE = "hoc, cl2r, er, bct, relative, or a strategy of your own that has `replaceable = True`"
+REPLACEABLE = "hoc, cl2r, er, bct, lce, mixbct, relative, or a strategy of your own that has `replaceable = True`"
 
 
 class Check:

@@ -32,6 +32,8 @@ KINDS = {
     "cl2r": "cl_engine.strategies.stationary.cl2r:CL2R",
     "hoc": "cl_engine.strategies.stationary.hoc:HOC",
     "bct": "cl_engine.strategies.stationary.bct:BCT",
+    "lce": "cl_engine.strategies.stationary.lce:LCE",
+    "mixbct": "cl_engine.strategies.stationary.mixbct:MixBCT",
     "relative": "cl_engine.strategies.stationary.relative:Relative",
     "er": "cl_engine.strategies.stationary.er:ER",
     "acil": "cl_engine.strategies.closed_form.acil:ACIL",

@@ -35,7 +35,7 @@ def npz(folder, name):
 
 
 def strategy(kind, **more):
-    simplex = {} if kind in ("er", "bct", "relative") else {"reserved": RESERVED}
+    simplex = {"reserved": RESERVED} if kind in ("hoc", "cl2r") else {}
     return {"kind": kind, "backbone": {"kind": "mlp", "width": 64}, **simplex, **more}
 
 
@@ -93,7 +93,7 @@ def test_hoc_searches_galleries_of_before_a_replacement_where_er_falls_to_chance
         assert min(m[0][0], m[3][3]) > 0.35
 
 
-@pytest.mark.parametrize("kind", ["hoc", "cl2r", "er", "bct", "relative"])
+@pytest.mark.parametrize("kind", ["hoc", "cl2r", "er", "bct", "lce", "mixbct", "relative"])
 def test_the_plan_is_the_ledger_across_replacements_also_by_another_architecture(folder, elsewhere, kind):
     family = kind if kind in ("hoc", "cl2r") else "er"
     received = [
