@@ -34,6 +34,7 @@ KINDS = {
     "bct": "cl_engine.strategies.stationary.bct:BCT",
     "lce": "cl_engine.strategies.stationary.lce:LCE",
     "mixbct": "cl_engine.strategies.stationary.mixbct:MixBCT",
+    "fct": "cl_engine.strategies.stationary.fct:FCT",
     "relative": "cl_engine.strategies.stationary.relative:Relative",
     "er": "cl_engine.strategies.stationary.er:ER",
     "acil": "cl_engine.strategies.closed_form.acil:ACIL",

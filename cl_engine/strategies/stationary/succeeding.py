@@ -34,8 +34,13 @@ class Succeeding(ER):
         self._replaced = (self.network,) if task.index and task.received is not None else ()
         super().begin(task)
 
+    def learn(self, task: Task, samples: Samples) -> None:
+        """Learn as ``er`` does."""
+        super().learn(task, samples)
+        self._replaced = ()  # whoever needs it has kept it
+
     def before(self) -> LearnableNetwork:
-        """Return the model before; until training begins, as it is perhaps the network itself."""
+        """Return the model before, which may be the network itself: ask until training begins."""
         return self._replaced[0] if self._replaced else self.network
 
     def predecessor(self, task: Task) -> LearnableNetwork | None:

@@ -36,7 +36,8 @@ def npz(folder, name):
 
 def strategy(kind, **more):
     simplex = {"reserved": RESERVED} if kind in ("hoc", "cl2r") else {}
-    return {"kind": kind, "backbone": {"kind": "mlp", "width": 64}, **simplex, **more}
+    small = {"width": 16, "map_epochs": 1} if kind == "fct" else {}
+    return {"kind": kind, "backbone": {"kind": "mlp", "width": 64}, **simplex, **small, **more}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_hoc_searches_galleries_of_before_a_replacement_where_er_falls_to_chance
         assert min(m[0][0], m[3][3]) > 0.35
 
 
-@pytest.mark.parametrize("kind", ["hoc", "cl2r", "er", "bct", "lce", "mixbct", "relative"])
+@pytest.mark.parametrize("kind", ["hoc", "cl2r", "er", "bct", "lce", "mixbct", "fct", "relative"])
 def test_the_plan_is_the_ledger_across_replacements_also_by_another_architecture(folder, elsewhere, kind):
     family = kind if kind in ("hoc", "cl2r") else "er"
     received = [

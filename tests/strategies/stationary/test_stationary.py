@@ -10,6 +10,7 @@ from cl_engine.strategies.stationary.bct import BCT
 from cl_engine.strategies.stationary.cl2r import CL2R
 from cl_engine.strategies.stationary.cores import CoReS
 from cl_engine.strategies.stationary.er import ER
+from cl_engine.strategies.stationary.fct import FCT
 from cl_engine.strategies.stationary.hoc import HOC
 from cl_engine.strategies.stationary.lce import LCE
 from cl_engine.strategies.stationary.mixbct import MixBCT
@@ -21,10 +22,14 @@ from tests.strategies.fixed import copied, digits, equal, learned, rebuilder
 WIDTH, PIXELS = 128, 64  # of the default backbone, and of a digit
 
 
-FEW = {Relative: {"count": 5}, **{kind: {"reserved": 8} for kind in (CoReS, CL2R, HOC)}}
+FEW = {
+    Relative: {"count": 5},
+    FCT: {"width": 8, "map_epochs": 1},
+    **{kind: {"reserved": 8} for kind in (CoReS, CL2R, HOC)},
+}
 
 
-@pytest.mark.parametrize("kind", [CoReS, CL2R, HOC, ER, BCT, LCE, MixBCT, Relative])
+@pytest.mark.parametrize("kind", [CoReS, CL2R, HOC, ER, BCT, LCE, MixBCT, FCT, Relative])
 def test_the_contract_is_kept_on_every_kind_of_stream(kind):
     on = [k for k in KINDS if k not in ("offline", "online")]  # these are for every kind
     check_strategy(kind, on=on, **FEW.get(kind, {}))
