@@ -24,9 +24,16 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "hoc": SIMPLEX,
     "cl2r": SIMPLEX,
     "bct": {},
+    "bct, ract": {"form": "ract"},
+    "lce": {},
+    "mixbct": {},
     "relative": {"count": 60},
+    "fct": {},
+    "fct, fastfill": {"form": "fastfill"},
+    "er, ridge": {},
     "er": {},
 }
+MAPS = {"er, ridge": {"map": "ridge", "pairs": 50}}  # closed form, on half of the gallery
 
 
 def archive(folder: Path, name: str, classes: range) -> dict[str, str]:
@@ -72,12 +79,12 @@ def main() -> None:
                     {
                         "data": data,
                         "stream": {"kind": "class-incremental", "step": 4},
-                        "strategy": {"kind": kind, "per_class": 20, **options},
+                        "strategy": {"kind": kind.partition(",")[0], "per_class": 20, **options},
                         "training": {"epochs": 20},
                         "replace": [
                             {"at": at, "model": model} for at, model in zip((1, 3, 5), models, strict=True)
                         ],
-                        "evaluate": {"compatibility": {"gallery": {"data": gallery}}},
+                        "evaluate": {"compatibility": {"gallery": {"data": gallery}, **MAPS.get(kind, {})}},
                         "seed": seed,
                     }
                 ).to_dict()["compatibility"]

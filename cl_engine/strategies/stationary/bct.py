@@ -14,8 +14,7 @@ from typing_extensions import Unpack
 from cl_engine.data.samples import Samples
 from cl_engine.losses import backward_contrastive
 from cl_engine.metrics.nearest import fitted
-from cl_engine.strategies.rehearsal.replay import ReplayOptions
-from cl_engine.strategies.stationary.er import LearnableNetwork
+from cl_engine.strategies.stationary.er import EROptions, LearnableNetwork
 from cl_engine.strategies.stationary.succeeding import Succeeding
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
@@ -55,7 +54,7 @@ class BCT(Succeeding):
             float, Field(ge=0, le=1e9, description="weight lambda of what keeps new features compatible")
         ] = 1.0,
         temperature: Annotated[float, Field(gt=0, le=1e9, description="tau of the contrast")] = 0.01,
-        **options: Unpack[ReplayOptions],
+        **options: Unpack[EROptions],
     ) -> None:
         super().__init__(**options)
         self.form, self.influence, self.temperature = form, influence, temperature
@@ -78,7 +77,7 @@ class BCT(Succeeding):
             old: the old classifier ``[old classes, D]``.
         """
         features = self.embedded(self.network, batch.x)
-        loss = self.cross_entropy(self.network.head(features), batch.y)
+        loss = self.classified(features, batch.y)
         return loss + self.influence * influence_loss(features, old, batch.y)
 
     def contrasted(self, batch: Samples, teacher: LearnableNetwork) -> Tensor:
@@ -93,7 +92,7 @@ class BCT(Succeeding):
             old = self.embedded(teacher, batch.x)
         compared = fitted(features, old.shape[1])
         contrast = backward_contrastive(compared, old, batch.y, self.temperature, self.form == "ract")
-        return self.cross_entropy(self.network.head(features), batch.y) + self.influence * contrast
+        return self.classified(features, batch.y) + self.influence * contrast
 
     def _old_rows(self, task: Task) -> Tensor:
         return self.before().head.weight.detach()[: task.old_classes].clone()

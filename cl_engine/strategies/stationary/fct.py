@@ -18,8 +18,7 @@ from cl_engine.kinds.problems import OptionError
 from cl_engine.losses import supervised_contrastive
 from cl_engine.models.projected import ProjectedNetwork
 from cl_engine.models.transformation import Mapped, Transformation
-from cl_engine.strategies.rehearsal.replay import ReplayOptions
-from cl_engine.strategies.stationary.er import LearnableNetwork
+from cl_engine.strategies.stationary.er import EROptions, LearnableNetwork
 from cl_engine.strategies.stationary.succeeding import Succeeding
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.charges import bytes_of
@@ -69,7 +68,7 @@ class FCT(Succeeding):
         ] = 0,
         width: Annotated[int, Field(ge=1, le=10**6, description="units of the map's inner layers")] = 512,
         map_epochs: Annotated[int, Field(ge=1, le=10**6, description="epochs in which the map learns")] = 80,
-        **options: Unpack[ReplayOptions],
+        **options: Unpack[EROptions],
     ) -> None:
         super().__init__(**options)
         self.form, self.side, self.width, self.map_epochs = form, side, width, map_epochs

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.metrics.nearest import fitted
-from cl_engine.strategies.rehearsal.replay import ReplayOptions
+from cl_engine.strategies.stationary.er import EROptions
 from cl_engine.strategies.stationary.succeeding import Succeeding
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
@@ -47,7 +47,7 @@ class LCE(Succeeding):
         boundary: Annotated[
             float, Field(ge=0, le=1e9, description="weight of what samples are outside of the old bounds")
         ] = 1.0,
-        **options: Unpack[ReplayOptions],
+        **options: Unpack[EROptions],
     ) -> None:
         super().__init__(**options)
         self.alignment, self.boundary = alignment, boundary
@@ -69,7 +69,7 @@ class LCE(Succeeding):
             bounds: likewise, ``[C]``.
         """
         features = self.embedded(self.network, batch.x)
-        loss = self.cross_entropy(self.network.head(features), batch.y)
+        loss = self.classified(features, batch.y)
         terms = lce_terms(features, self.network.head.weight, centres, bounds, batch.y)
         return loss + self.alignment * terms.align + self.boundary * terms.bound
 

@@ -13,8 +13,7 @@ from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.metrics.nearest import fitted
-from cl_engine.strategies.rehearsal.replay import ReplayOptions
-from cl_engine.strategies.stationary.er import LearnableNetwork
+from cl_engine.strategies.stationary.er import EROptions, LearnableNetwork
 from cl_engine.strategies.stationary.succeeding import Succeeding
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
@@ -47,7 +46,7 @@ class MixBCT(Succeeding):
         credible: Annotated[
             float, Field(gt=0, le=1, description="share of each class, the nearest to its centre, that may be")
         ] = 0.9,
-        **options: Unpack[ReplayOptions],
+        **options: Unpack[EROptions],
     ) -> None:
         super().__init__(**options)
         self.mix_ratio, self.credible = mix_ratio, credible
@@ -79,7 +78,7 @@ class MixBCT(Succeeding):
             credible = (F.normalize(old) * centres[batch.y]).sum(1) >= bounds[batch.y]
         replaced = chosen(credible, int(self.mix_ratio * len(credible)), draw)
         mixed = fitted(old, features.shape[1]).where(replaced[:, None], features)
-        return self.cross_entropy(self.network.head(mixed), batch.y)
+        return self.classified(mixed, batch.y)
 
 
 def chosen(allowed: Tensor, count: int, draw: torch.Generator) -> Tensor:

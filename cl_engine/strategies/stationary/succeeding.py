@@ -58,10 +58,6 @@ class Succeeding(ER):
 
         return task.keep("teacher", made)
 
-    def embedded(self, network: LearnableNetwork, x: Tensor) -> Tensor:
-        """Return a network's features ``[B, D]`` of samples as the memory holds them: features or raw ones."""
-        return x if self._on_features else network.features(x)
-
     def old_classes(self, task: Task, samples: Samples, share: float) -> tuple[Tensor, Tensor]:
         """Return :func:`class_bounds` by the model before of samples and exemplars, before training begins.
 
