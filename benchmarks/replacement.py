@@ -24,16 +24,16 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "hoc": SIMPLEX,
     "cl2r": SIMPLEX,
     "bct": {},
-    "bct, ract": {"form": "ract"},
+    "bct-ract": {"kind": "bct", "form": "ract"},
     "lce": {},
     "mixbct": {},
     "relative": {"count": 60},
     "fct": {},
-    "fct, fastfill": {"form": "fastfill"},
-    "er, ridge": {},
+    "fct-fastfill": {"kind": "fct", "form": "fastfill"},
+    "er-ridge": {"kind": "er"},
     "er": {},
 }
-MAPS = {"er, ridge": {"map": "ridge", "pairs": 50}}  # closed form, on half of the gallery
+MAPS = {"er-ridge": {"map": "ridge", "pairs": 50}}  # closed form, on a quarter of the gallery
 
 
 def archive(folder: Path, name: str, classes: range) -> dict[str, str]:
@@ -79,7 +79,7 @@ def main() -> None:
                     {
                         "data": data,
                         "stream": {"kind": "class-incremental", "step": 4},
-                        "strategy": {"kind": kind.partition(",")[0], "per_class": 20, **options},
+                        "strategy": {"kind": kind, "per_class": 20, **options},
                         "training": {"epochs": 20},
                         "replace": [
                             {"at": at, "model": model} for at, model in zip((1, 3, 5), models, strict=True)

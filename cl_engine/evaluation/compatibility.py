@@ -96,6 +96,7 @@ class Compatibility:
         pairs = [row.get("satisfaction", [None, None]) for row in rows]
         found = {
             "protocol": self.protocol,
+            **self.renewal.words,
             "classes": torch.unique(self.gallery.y).tolist(),
             "gallery_samples": len(self.gallery),
             "query_samples": len(self.queries),

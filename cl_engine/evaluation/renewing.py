@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -33,10 +33,12 @@ class Renewal(Protocol):
     Attributes:
         whole: it needs every vector, so that templates are made only when a gallery is searched.
         lasts: what it made of a gallery is what is stored from then on.
+        words: what the result says of it.
     """
 
     whole: bool
     lasts: bool
+    words: dict[str, Any]
 
     def stored(self, model: Predictor, samples: Samples) -> Tensor:
         """Return what is stored of samples, float32 ``[N, W]``."""
@@ -49,6 +51,9 @@ class Untouched:
     """Stored vectors stay as they are."""
 
     whole, lasts = False, False
+
+    def __init__(self) -> None:
+        self.words: dict[str, Any] = {}
 
     def stored(self, model: Predictor, samples: Samples) -> Tensor:
         """Return features."""
@@ -72,6 +77,7 @@ class ClosedForm(Untouched):
 
     def __init__(self, kind: Map, pairs: int, seed: int) -> None:
         self.kind, self.pairs, self.seed = kind, pairs, seed
+        self.words = {"map": {"kind": kind, "pairs": pairs}}
 
     def renewed(self, model: Predictor, galleries: Sequence[Tensor], own: Tensor) -> Renewed:
         """Return mapped galleries; the stored ones are kept, and mapped anew each time."""
@@ -82,6 +88,9 @@ class ByStrategy:
     """The strategy maps what is stored, from each model to the next: its methods ``stored`` and ``renewed``."""
 
     whole, lasts = True, True
+
+    def __init__(self) -> None:
+        self.words: dict[str, Any] = {"map": {"kind": "strategy"}}
 
     def stored(self, model: Predictor, samples: Samples) -> Tensor:
         """Return features with side information beside them."""

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import cl_engine
+from cl_engine import Strategy
 from cl_engine.metrics import compatibility_matrix, cross_test
 from cl_engine.running import audit
 from tests.evaluation.test_compatibility import held_out, scenario, unit
@@ -42,6 +43,7 @@ def test_a_closed_form_map_leads_from_each_stored_gallery_to_the_space_of_the_ne
     galleries, queries = ([made["features"] for _, _, made in observed[n::2]] for n in (0, 1))
     y, yq = (held_out(part).y for part in ("test", "train"))
     assert found["matrix"] == compatibility_matrix(galleries, queries, y, yq, map=kind, pairs=20)
+    assert found["map"] == {"kind": kind, "pairs": 20}
     assert found["gallery_bytes"] == [4 * len(y) * 15] * 3  # every vector, as a map has no use for templates
 
 
@@ -99,6 +101,38 @@ def test_a_run_that_is_resumed_goes_on_from_the_mapped_galleries(tmp_path, proto
             first, *_, last = curves[t][order]["curve"]
             assert first == whole["matrix"][t][t - 1]
             assert last == whole["matrix"][t][t]
+
+
+class Turning(Strategy):
+    """Its features turn by a quarter with each experience, and it knows how to turn what is stored."""
+
+    def begin(self, task):
+        self.index, self.classes = task.index, task.seen_classes
+
+    def learn(self, task, samples):
+        pass
+
+    def predict(self, x):
+        return torch.zeros(len(x), self.classes)
+
+    def features(self, x):
+        features = x.flatten(1)[:, 20:40].float() - 8
+        for _ in range(self.index):
+            features = self.renewed(features)
+        return features
+
+    def renewed(self, vectors):
+        one, other = vectors.chunk(2, 1)
+        return torch.cat([-other, one], 1)
+
+
+def test_a_strategy_of_ones_own_maps_what_is_stored_by_one_method():
+    found = cl_engine.run(scenario("instances", strategy=Turning)).to_dict()["compatibility"]
+    scores = {round(score, 6) for row in found["matrix"] for score in row}
+    assert len(scores) == 1
+    assert scores.pop() > 0.8
+    assert found["map"] == {"kind": "strategy"}
+    assert "backfill" not in found
 
 
 @pytest.mark.parametrize("strategy", [FCT, {**FCT, "kind": "er"}], ids=["fct", "er"])

@@ -56,7 +56,7 @@ class LCE(Succeeding):
         """Train within the classes as the model before has them."""
         loss = self.loss
         if task.index:
-            centres, bounds = self.old_classes(task, samples, share=1.0)
+            centres, bounds = self.old_bounds(task, samples, share=1.0)
             loss = partial(self.aligned, centres=centres, bounds=bounds)
         fit(self.network, samples, task, loss, memory=self.memory, mix=self.mix)
 

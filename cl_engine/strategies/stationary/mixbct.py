@@ -55,7 +55,7 @@ class MixBCT(Succeeding):
         """Train on features of both models."""
         loss, teacher = self.loss, self.predecessor(task)
         if teacher is not None:
-            centres, bounds = self.old_classes(task, samples, self.credible)
+            centres, bounds = self.old_bounds(task, samples, self.credible)
             draw = task.generator("mixture")
             loss = partial(self.mixed, teacher=teacher, centres=centres, bounds=bounds, draw=draw)
         fit(self.network, samples, task, loss, memory=self.memory, mix=self.mix)

@@ -58,7 +58,7 @@ class Succeeding(ER):
 
         return task.keep("teacher", made)
 
-    def old_classes(self, task: Task, samples: Samples, share: float) -> tuple[Tensor, Tensor]:
+    def old_bounds(self, task: Task, samples: Samples, share: float) -> tuple[Tensor, Tensor]:
         """Return :func:`class_bounds` by the model before of samples and exemplars, before training begins.
 
         They are charged as ``class centres``, and the features that they are made of as ``old features``.

@@ -104,6 +104,7 @@ def test_the_plan_is_the_ledger_across_replacements_also_by_another_architecture
     asked = scenario(folder, kind, received)
     plan, run = plan_memory(Scenario.load(asked))["experiences"], cl_engine.run(asked)
     assert [e["entries"] for e in plan] == run.memory["entries"]
+    assert not [note for note in run.to_dict()["notes"] if "not registered" in note]
     peak = {name: max(e["training"].get(name, 0) for e in plan) for e in plan for name in e["training"]}
     assert peak == run.memory["training_peak"]
     widths = [

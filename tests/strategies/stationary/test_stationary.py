@@ -114,8 +114,9 @@ def test_exemplars_may_be_features_of_a_frozen_backbone():
         "data": {"kind": "gaussian", "classes": 6, "features": 8, "samples_per_class": 20},
         "training": {"epochs": 2},
     }
-    for kind in ("hoc", "cl2r", "relative", "bct", "lce", "mixbct"):
-        strategy = {"kind": kind, "backbone": "identity", "codec": "features", "total": 12}
+    for kind in ("hoc", "cl2r", "relative", "bct", "lce", "mixbct", "fct"):
+        small = {"map_epochs": 1} if kind == "fct" else {}
+        strategy = {"kind": kind, "backbone": "identity", "codec": "features", "total": 12, **small}
         found = cl_engine.run(scenario, strategy=strategy).memory["entries"][-1]
         assert {tuple(e["shape"]) for e in found if e["kind"] == "exemplars"} == {(12, 8)}
 
