@@ -92,8 +92,6 @@ def test_a_run_that_is_resumed_goes_on_from_the_mapped_galleries(tmp_path, proto
     with pytest.raises(KeyboardInterrupt):
         cl_engine.run(asked, out=tmp_path, reporter=StopAfter(2))
     assert cl_engine.run(asked, out=tmp_path, resume=True).to_dict()["compatibility"] == whole
-    if protocol == "map":
-        assert cl_engine.run(asked, memory={"audit": "process"}).to_dict()["compatibility"] == whole
     curves = whole["backfill"]
     assert curves[0] is None
     for t in (1, 2):

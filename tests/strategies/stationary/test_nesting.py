@@ -84,7 +84,7 @@ def test_a_classifier_of_each_prefix_is_held_and_one_that_is_shared_takes_nothin
 
 @pytest.mark.parametrize("efficient", [False, True])
 def test_nested_heads_keep_the_contract(efficient):
-    check_strategy(BCT, on=("offline", "repeating-classes"), nesting=[4, 32], efficient=efficient)
+    check_strategy(BCT, on=("repeating-classes",), nesting=[4, 32], efficient=efficient)
 
 
 def test_prefixes_that_were_trained_find_more_than_those_that_were_not():
