@@ -28,8 +28,8 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "lce": {},
     "mixbct": {},
     "relative": {"count": 60},
-    "fct": {},
-    "fct-fastfill": {"kind": "fct", "form": "fastfill"},
+    "fct": {"width": 128},
+    "fct-fastfill": {"kind": "fct", "form": "fastfill", "width": 128},
     "er-ridge": {"kind": "er"},
     "er": {},
 }
