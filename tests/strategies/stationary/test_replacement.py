@@ -133,17 +133,32 @@ def test_an_experience_begins_with_the_weights_that_were_received(folder, elsewh
     assert not torch.equal(before, strategy.network.head.weight)
 
 
+def test_what_succeeds_a_model_asks_the_one_whose_place_the_received_one_takes(folder, elsewhere):
+    model = elsewhere("er", "few", epochs=1)
+    asked = Scenario.load(scenario(folder, "mixbct", [{"at": 2, "model": model}]))
+    strategy, task = asked.rebuilder(asked.terms()).begun(1), asked.terms().task(1)
+    before = {name: tensor.clone() for name, tensor in strategy.network.backbone.state_dict().items()}
+    strategy.begin(task)
+    asking, now = strategy.predecessor(task).backbone.state_dict(), strategy.network.backbone.state_dict()
+    for name, tensor in before.items():
+        assert torch.equal(asking[name], tensor), name
+        assert torch.equal(now[name], load_file(model)[f"network.backbone.{name}"]), name
+
+
 def test_hoc_is_taught_by_a_model_that_is_received_for_the_first_experience(folder, elsewhere):
     model = elsewhere("hoc", "few", epochs=1)
     plan = plan_memory(Scenario.load(scenario(folder, "hoc", [{"at": 1, "model": model}])))["experiences"]
     assert plan[0]["training"]["teacher"] == plan[1]["training"]["teacher"] > 0
 
 
-@pytest.mark.parametrize("experiences", [2, 3])  # before and after the one that begins with a received model
+@pytest.mark.parametrize(  # before and after the one that begins with a received model
+    ("kind", "experiences"), [("cl2r", 2), ("cl2r", 3), ("fct", 2), ("lce", 2)]
+)
 def test_a_run_that_was_stopped_around_a_replacement_ends_in_the_same_bits(
-    tmp_path, folder, elsewhere, experiences
+    tmp_path, folder, elsewhere, kind, experiences
 ):
-    asked = scenario(folder, "cl2r", [{"at": 3, "model": elsewhere("cl2r", "few", epochs=1)}])
+    family = "cl2r" if kind == "cl2r" else "er"
+    asked = scenario(folder, kind, [{"at": 3, "model": elsewhere(family, "few", epochs=1)}])
     whole = cl_engine.run(asked, out=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         cl_engine.run(asked, out=tmp_path / "stopped", reporter=StopAfter(experiences))
