@@ -24,9 +24,16 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "hoc": SIMPLEX,
     "cl2r": SIMPLEX,
     "bct": {},
+    "bct-ract": {"kind": "bct", "form": "ract"},
+    "lce": {},
+    "mixbct": {},
     "relative": {"count": 60},
+    "fct": {"width": 128},
+    "fct-fastfill": {"kind": "fct", "form": "fastfill", "width": 128},
+    "er-ridge": {"kind": "er"},
     "er": {},
 }
+MAPS = {"er-ridge": {"map": "ridge", "pairs": 50}}  # closed form, on a quarter of the gallery
 
 
 def archive(folder: Path, name: str, classes: range) -> dict[str, str]:
@@ -77,7 +84,7 @@ def main() -> None:
                         "replace": [
                             {"at": at, "model": model} for at, model in zip((1, 3, 5), models, strict=True)
                         ],
-                        "evaluate": {"compatibility": {"gallery": {"data": gallery}}},
+                        "evaluate": {"compatibility": {"gallery": {"data": gallery}, **MAPS.get(kind, {})}},
                         "seed": seed,
                     }
                 ).to_dict()["compatibility"]

@@ -37,7 +37,9 @@ from cl_engine.terms.received import Received, replacement
 from cl_engine.terms.training import Training
 from cl_engine.training.augmentation import augmentation_of
 
-REPLACEABLE = "hoc, cl2r, er, bct, relative, or a strategy of your own that has `replaceable = True`"
+REPLACEABLE = (
+    "hoc, cl2r, er, bct, lce, mixbct, fct, relative, or a strategy of your own that has `replaceable = True`"
+)
 
 
 class Check:
@@ -201,7 +203,8 @@ class Check:
     def _galleries(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Galleries | None:
         asked = self.keys["evaluate"]["compatibility"]
         with blaming(WHERE):
-            return asked and Galleries(*self._held_out(asked, source, labels, plan), asked["protocol"])
+            told = {name: asked[name] for name in ("protocol", "map", "pairs", "prefix")} if asked else {}
+            return asked and Galleries(*self._held_out(asked, source, labels, plan), **told)
 
     def _service(self, source: DataSource, labels: Labels, plan: StreamPlan) -> Serving | None:
         asked = self.keys["service"]

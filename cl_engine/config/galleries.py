@@ -17,6 +17,7 @@ from cl_engine.kinds.problems import Problem, Problems
 from cl_engine.kinds.signature import Part, Section
 from cl_engine.metrics.cross_tests import Protocol
 from cl_engine.scenarios.plan import StreamPlan
+from cl_engine.service.policy import Map
 from cl_engine.strategies.strategy import Strategy
 
 WHERE = ("evaluate", "compatibility")
@@ -56,6 +57,17 @@ def compatibility(
             "verification of pairs (CoReS, CL2R)"
         ),
     ] = "templates",
+    map: Annotated[
+        Map | None,
+        Field(
+            description="what older galleries go through before a newer model searches them: a closed-form map; "
+            "default: nothing, or what the strategy itself does with stored vectors"
+        ),
+    ] = None,
+    pairs: Annotated[int, Field(ge=1, description="images of a gallery that the map is fitted on")] = 256,
+    prefix: Annotated[
+        int | None, Field(ge=1, description="store and compare the first values of each vector only; null: all")
+    ] = None,
 ) -> None:
     """Name the options of `evaluate.compatibility`; never called."""
 
@@ -89,11 +101,17 @@ class Galleries:
         gallery: what every model embeds once.
         queries: what is searched for.
         protocol: how a score is made.
+        map: the closed-form map that older galleries go through, or None.
+        pairs: images that it is fitted on.
+        prefix: how many values of a vector are stored and compared, or None.
     """
 
     gallery: Chosen
     queries: Chosen
     protocol: Protocol
+    map: Map | None
+    pairs: int
+    prefix: int | None
 
 
 def held_out_parts(

@@ -30,12 +30,16 @@ class Versions(NamedTuple):
     query_labels: Array
 
 
-def read_versions(files: Sequence[Path]) -> Versions:
+def read_versions(files: Sequence[Path], one_width: bool = True) -> Versions:
     """Read the files, oldest version first: .npz, .safetensors, or folders of .npy files.
 
     Each holds ``gallery`` ``[N, D]`` and ``queries`` ``[Q, D]``, floats; the first one ``gallery_labels`` and
     ``query_labels`` too, integers.  Where a later one has labels they must be the same: rows are samples, in the
     same order in every file.
+
+    Args:
+        files: one for each version.
+        one_width: all vectors must be as wide as those of the first file; otherwise those of a file as its others.
 
     Raises:
         DataError: a file lacks an array, an array is something else, or rows, labels or widths differ.
@@ -44,13 +48,15 @@ def read_versions(files: Sequence[Path]) -> Versions:
     for file in files:
         try:
             with opened(file) as arrays:
-                _read(arrays, found, galleries, queries)
+                _read(arrays, found, galleries, queries, one_width)
         except DataError as error:
             raise DataError(f"{file}: {error}") from None
     return Versions(galleries, queries, found["gallery_labels"], found["query_labels"])
 
 
-def _read(arrays: Arrays, found: dict[str, Array], galleries: list[Array], queries: list[Array]) -> None:
+def _read(
+    arrays: Arrays, found: dict[str, Array], galleries: list[Array], queries: list[Array], one_width: bool
+) -> None:
     held, needed = arrays.names(), NEEDED if not found else NEEDED[:2]
     if missing := [name for name in needed if name not in held]:
         raise DataError(f"lacks {', '.join(missing)}; allowed: {', '.join(needed)}")
@@ -69,7 +75,9 @@ def _read(arrays: Arrays, found: dict[str, Array], galleries: list[Array], queri
         if len(features) != len(found[of]):
             few = f"{name} has {len(features)} rows, and that of the first file {len(found[of])}"
             raise DataError(f"{few}; allowed: the same samples in order")
-        if galleries and features.shape[1] != galleries[0].shape[1]:
-            wide = f"{name} has {features.shape[1]} columns, and the first gallery {galleries[0].shape[1]}"
+        other = galleries[0] if galleries and one_width else galleries[-1] if name == "queries" else features
+        if features.shape[1] != other.shape[1]:
+            of = "the first gallery" if one_width else "the gallery"
+            wide = f"{name} has {features.shape[1]} columns, and {of} {other.shape[1]}"
             raise DataError(f"{wide}; allowed: the same width, as only then vectors can be compared")
         there.append(features)

@@ -17,6 +17,7 @@ from cl_engine.models.heads import SimplexHead
 from cl_engine.randomness import isolated
 
 FEATURES, VERTICES, BRANCHES, FLOPS = "features", "vertices", "branches", "flops"
+STORED, RENEWED = "stored", "renewed"  # of a retrieval service
 BATCH = 1024  # samples whose features are made at once
 BRANCH_BATCH = 128  # samples of a mini-batch of CKA between branches
 
@@ -50,10 +51,14 @@ def observe(strategy: nn.Module, what: str, x: Inputs, device: torch.device) -> 
     ``[layers, t, t]``.  ``flops`` are those of the features of one sample: two for each multiplication of
     convolutions and matrix products, and nothing of what is done value by value.
 
+    ``stored`` ``[N, W]`` are what a service stores of samples, as the strategy's method of this name says, or its
+    features.  ``renewed`` ``[N, W']`` are what its method ``renewed`` makes of what was stored under the model
+    before, and ``uncertainty`` ``[N]`` beside it where there is one.
+
     Args:
         strategy: a rebuilt one, which is thrown away afterwards.
-        what: ``features``, ``vertices``, ``branches`` or ``flops``.
-        x: samples ``[N, ...]``; the strategy gets copies.
+        what: ``features``, ``vertices``, ``branches``, ``flops``, ``stored`` or ``renewed``.
+        x: samples ``[N, ...]``, or what was stored of some, ``[N, W]``; the strategy gets copies.
         device: where the strategy lives.
 
     Raises:
@@ -64,6 +69,8 @@ def observe(strategy: nn.Module, what: str, x: Inputs, device: torch.device) -> 
         vertices = vertices_of(strategy)
         return {"vertices": torch.zeros(0, 0) if vertices is None else vertices.detach().cpu()}
     represent = representation(strategy)
+    if what in (STORED, RENEWED):
+        represent = getattr(strategy, what, represent)
     if represent is None:
         raise RepresentationError(f"{type(strategy).__name__} has no features")
     with isolated(0, "observe"):
@@ -74,15 +81,21 @@ def observe(strategy: nn.Module, what: str, x: Inputs, device: torch.device) -> 
             with FlopCounterMode(display=False) as counter:
                 represent(one.to(device, copy=True))
             return {"flops": torch.tensor(counter.get_total_flops())}
-        parts = [represent(part.to(device, copy=True)).detach().cpu() for part in x.split(BATCH)]
-    features = torch.cat(parts)
+        parts = [_parts(represent(part.to(device, copy=True))) for part in x.split(BATCH)]
+    features, *others = (torch.cat(rows) for rows in zip(*parts, strict=True))
     if features.ndim != 2 or len(features) != len(x) or not torch.isfinite(features).all():
         name = type(strategy).__name__
         raise RepresentationError(
             f"the features of {name} are {list(features.shape)} for {len(x)} samples, or not finite; "
             "allowed: [N, D]"
         )
-    return {"features": features}
+    return {what: features, **({"uncertainty": others[0]} if others else {})}
+
+
+def _parts(made: Tensor | tuple[Tensor, Tensor | None]) -> list[Tensor]:
+    """Return what a strategy made, on the CPU: vectors, and perhaps how far off they are."""
+    parts = (made,) if isinstance(made, Tensor) else made
+    return [part.detach().cpu() for part in parts if part is not None]
 
 
 def branch_hsic(strategy: nn.Module, represent: Represent, x: Inputs, device: torch.device) -> Tensor:

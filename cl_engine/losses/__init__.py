@@ -6,7 +6,12 @@ over nothing is 0, so that an empty rehearsal batch or a first experience withou
 Weights (lambda, T squared, base temperatures) belong to the method and are not in here.
 """
 
-from cl_engine.losses.contrast import asymmetric_contrastive, higher_order_compatibility, supervised_contrastive
+from cl_engine.losses.contrast import (
+    asymmetric_contrastive,
+    backward_contrastive,
+    higher_order_compatibility,
+    supervised_contrastive,
+)
 from cl_engine.losses.cross_entropies import (
     balanced_softmax,
     effective_number_weights,
@@ -20,6 +25,7 @@ from cl_engine.losses.prototypes import prototype_alignment, relation_distillati
 
 __all__ = [
     "asymmetric_contrastive",
+    "backward_contrastive",
     "balanced_distillation",
     "balanced_softmax",
     "distillation",

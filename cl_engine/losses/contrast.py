@@ -130,3 +130,34 @@ def higher_order_compatibility(
         itself = torch.eye(len(s), dtype=torch.bool, device=s.device)
         contrast = s.masked_fill(same & ~itself, -torch.inf)
     return mean_of(contrast.logsumexp(1) - s.diagonal())
+
+
+def backward_contrastive(
+    new: Tensor, old: Tensor, y: Tensor, temperature: float = 0.01, among_new: bool = False
+) -> Tensor:
+    """Return the contrast of new features with old ones: the mean over i of ``-s_ii + log(exp(s_ii) + R_i)``.
+
+    ``s_ij = cos(new_i, old_j) / T``: the new feature of a sample is the anchor, its old feature the positive, and
+    R_i is the sum of ``exp(s_ij)`` over samples j of other classes: the contrastive form of backward-compatible
+    training (BCT), as in the code released with RACT (Zhang et al., ICLR 2022).  With ``among_new`` the sum has
+    ``exp(cos(new_i, new_j) / T)`` of the same j too, which is RACT.
+
+    Args:
+        new: features ``[B, D]`` of the model in training, normalised in here.
+        old: features ``[B, D]`` of the previous model for the same samples, a constant, normalised in here.
+        y: int64 ``[B]``.
+        temperature: T, above 0.
+        among_new: whether new features of other classes are negatives too.
+
+    >>> backward_contrastive(torch.eye(2), torch.eye(2), torch.tensor([0, 1]), temperature=1.0)  # log((e + 1) / e)
+    tensor(0.3133)
+    """
+    check_same_shape(new, old, "[B, D]")
+    check_labels(y, len(new))
+    check_positive("temperature", temperature)
+    new, old = F.normalize(new), F.normalize(old.detach())
+    same, positive = y[:, None] == y, (new * old).sum(1, keepdim=True) / temperature
+    scores = [positive, (new @ old.T / temperature).masked_fill(same, -torch.inf)]
+    if among_new:
+        scores.append((new @ new.T / temperature).masked_fill(same, -torch.inf))
+    return mean_of(torch.cat(scores, 1).logsumexp(1) - positive.squeeze(1))

@@ -32,14 +32,19 @@ from cl_engine.metrics.compatibility import (
 )
 
 if TYPE_CHECKING:
+    from cl_engine.metrics.backfill import area_under_backfill, backfill_curve
     from cl_engine.metrics.cross_tests import class_templates, compatibility_matrix, cross_test
     from cl_engine.metrics.inequalities import mean_cosines, satisfaction
+    from cl_engine.metrics.mapped import mapped_gallery
     from cl_engine.metrics.nearest import search
     from cl_engine.metrics.retrieval import mean_average_precision, recall_at_k
     from cl_engine.metrics.similarity import linear_cka, unbiased_cka, unbiased_hsic
     from cl_engine.metrics.verification import verification_accuracy, verification_pairs
 
 _HOMES = {
+    "area_under_backfill": "backfill",
+    "backfill_curve": "backfill",
+    "mapped_gallery": "mapped",
     "class_templates": "cross_tests",
     "compatibility_matrix": "cross_tests",
     "cross_test": "cross_tests",
@@ -59,11 +64,13 @@ __all__ = [
     "DESCRIPTIONS",
     "all_metrics",
     "anytime_accuracy",
+    "area_under_backfill",
     "area_under_curve",
     "average_accuracy",
     "average_compatibility",
     "average_cross_accuracy",
     "average_group_accuracy",
+    "backfill_curve",
     "backward_compatibility",
     "backward_transfer",
     "class_metrics",
@@ -76,6 +83,7 @@ __all__ = [
     "last_accuracy",
     "learning_accuracy",
     "linear_cka",
+    "mapped_gallery",
     "mean_average_precision",
     "mean_cosines",
     "recall_at_k",

@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cl_engine.errors import InputError
+from cl_engine.metrics.mapped import mapped_gallery
 from cl_engine.metrics.nearest import COLUMNS, blocks, labels, vectors
 from cl_engine.metrics.retrieval import mean_average_precision, recall_at_k
 from cl_engine.metrics.verification import verification_accuracy, verification_pairs
+from cl_engine.service.policy import Map
 
 Protocol = Literal["templates", "instances", "map", "verification"]
 PROTOCOLS = ("templates", "instances", "map", "verification")
@@ -86,6 +88,8 @@ def compatibility_matrix(
     query_labels: Any,
     protocol: Protocol = "templates",
     seed: int = 0,
+    map: Map | None = None,
+    pairs: int = 256,
 ) -> list[list[float]]:
     """Return M: row t holds the scores of queries by model t in the galleries of models 1 to t.
 
@@ -95,10 +99,12 @@ def compatibility_matrix(
         gallery_labels: integers ``[N]``.
         query_labels: integers ``[Q]``.
         protocol: as of :func:`cross_test`.
-        seed: likewise.
+        seed: likewise, and of the pairs of a map.
+        map: what older galleries go through before a newer model searches them, as of :func:`mapped_gallery`.
+        pairs: images that it is fitted on.
 
     Raises:
-        InputError: not as many galleries as queries, or what :func:`cross_test` raises.
+        InputError: not as many galleries as queries, or what :func:`cross_test` or :func:`mapped_gallery` raises.
 
     >>> one, other = [[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]
     >>> compatibility_matrix([one, other], [one, other], [0, 1], [0, 1])
@@ -107,10 +113,13 @@ def compatibility_matrix(
     if len(galleries) != len(queries) or not len(queries):
         found = f"{len(galleries)} galleries and the queries of {len(queries)} models"
         raise InputError(f"{found}; allowed: one of each for every model, and at least one model")
-    if protocol == "templates":
+    if protocol == "templates" and map is None:  # each gallery needs them once
         made = [class_templates(gallery, gallery_labels) for gallery in galleries]
         galleries, gallery_labels, protocol = [m[0] for m in made], made[0][1], "instances"
-    return [
-        [cross_test(q, gallery, query_labels, gallery_labels, protocol, seed) for gallery in galleries[: t + 1]]
-        for t, q in enumerate(queries)
-    ]
+    rows = []
+    for t, q in enumerate(queries):
+        searched = [*galleries[: t + 1]]
+        if map is not None:
+            searched[:t] = [mapped_gallery(old, searched[t], map, pairs, seed) for old in searched[:t]]
+        rows.append([cross_test(q, gallery, query_labels, gallery_labels, protocol, seed) for gallery in searched])
+    return rows

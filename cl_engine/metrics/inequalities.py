@@ -33,6 +33,7 @@ def satisfaction(
     query_labels: Any,
     gallery_labels: Any,
     itself: Tensor | None = None,
+    renewed: Any = None,
 ) -> Satisfaction:
     """Return how often each inequality of backward compatibility holds (BCT, Shen et al., CVPR 2020).
 
@@ -46,6 +47,7 @@ def satisfaction(
         query_labels: integers ``[Q]``.
         gallery_labels: integers ``[N]``.
         itself: int64 ``[Q]``, the row of the gallery that is the query itself and makes no pair, or -1.
+        renewed: ``[N, D']``, what became of the gallery until the new model searched it; None: nothing.
 
     Raises:
         InputError: vectors or labels that do not fit.
@@ -53,7 +55,11 @@ def satisfaction(
     >>> satisfaction([[1.0, 0.0]], [[1.0, 1.0]], [[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]], [0], [0, 1, 1])
     Satisfaction(same=1.0, different=0.5)
     """
-    by_new, by_old = (Comparison(queries, old_gallery, "cosine", itself) for queries in (new_queries, old_queries))
+    found = old_gallery if renewed is None else renewed
+    by_new, by_old = (
+        Comparison(queries, gallery, "cosine", itself)
+        for queries, gallery in ((new_queries, found), (old_queries, old_gallery))
+    )
     (rows, columns), others = by_new.shape, by_old.shape[0]
     if rows != others:
         raise InputError(f"{rows} new queries and {others} old ones; allowed: the same samples in both")

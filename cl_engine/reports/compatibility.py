@@ -17,6 +17,7 @@ NAMES = {
     "backward_compatibility": ("BC", "last model in each old gallery, minus the old model's self-test; mean"),
     "forward_compatibility": ("FC", "each model in the gallery before its own, minus its self-test; mean"),
 }
+MAPPED = "Older galleries went through a map ({kind}) fitted on {pairs} of their images."
 MARKED = "A cross-test that is not above the older model's self-test is marked by !."
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
 table{border-collapse:collapse}td,th{padding:.3rem .6rem;text-align:right;font-variant-numeric:tabular-nums}
@@ -30,7 +31,8 @@ def compatibility_text(found: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return the matrix in percent, failures marked, and what follows from it.
 
     Args:
-        found: ``matrix``, and the metrics of :func:`cl_engine.metrics.compatibility_metrics`.
+        found: ``matrix``, the metrics of :func:`cl_engine.metrics.compatibility_metrics`, and ``map`` if there was
+            one.
         names: of the models.
     """
     matrix, failed = found["matrix"], {*failures(found["matrix"])}
@@ -42,7 +44,7 @@ def compatibility_text(found: Mapping[str, Any], names: Sequence[str]) -> str:
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
     table = [["metric", "value", "what it is"]]
     table += [[short, _value(found[key]), what] for key, (short, what) in NAMES.items()]
-    return "\n".join([*lines, "", f"Percent. {MARKED}", "", aligned(table)])
+    return "\n".join([*lines, "", f"Percent. {_words(found)}", "", aligned(table)])
 
 
 def heat_map(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> Markup:
@@ -79,7 +81,7 @@ def write_compatibility(found: Mapping[str, Any], names: Sequence[str], file: Pa
     body = tag(
         "body",
         tag("h1", "Compatibility of model versions"),
-        tag("p", f"Protocol {found['protocol']}; percent. {MARKED}"),
+        tag("p", f"Protocol {found['protocol']}; percent. {_words(found)}"),
         heat_map(found["matrix"], names),
         tag("h2", "Metrics"),
         tag("table", *rows, class_="words"),
@@ -92,6 +94,10 @@ def write_compatibility(found: Mapping[str, Any], names: Sequence[str], file: Pa
     )
     page = join(Markup("<!doctype html>"), tag("html", head, body, lang="en"))
     file.write_text(page, encoding="utf-8")
+
+
+def _words(found: Mapping[str, Any]) -> str:
+    return f"{MAPPED.format(**found['map'])} {MARKED}" if "map" in found else MARKED
 
 
 def _value(value: float | None) -> str:

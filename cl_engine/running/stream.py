@@ -9,14 +9,17 @@ from typing import Any
 
 import torch
 
+from cl_engine.config.galleries import Galleries
 from cl_engine.config.scenario import Scenario
 from cl_engine.data.samples import Samples
 from cl_engine.evaluation.accuracy import Accuracy
 from cl_engine.evaluation.analyses import Analyses
 from cl_engine.evaluation.compatibility import Compatibility
 from cl_engine.evaluation.evaluator import Diagnostic, Evaluator, Predictor
+from cl_engine.evaluation.observing import RENEWED
 from cl_engine.evaluation.probe_data import ProbeData
 from cl_engine.evaluation.probes import Probes
+from cl_engine.evaluation.renewing import ByStrategy, ClosedForm, Renewal, Untouched
 from cl_engine.evaluation.serving import Served
 from cl_engine.memory.state import HeldState
 from cl_engine.randomness import numpy_generator
@@ -65,8 +68,7 @@ class Stream:
             chosen = ProbeData(self.train, true, test, self.plan, groups, options.probe_samples)
             self.diagnostics.append(Probes(chosen, options.probes))
         if scenario.galleries:
-            found = scenario.galleries
-            self.diagnostics.append(Compatibility(found.gallery.load(), found.queries.load(), found.protocol))
+            self.diagnostics.append(_compatibility(scenario, scenario.galleries))
         if scenario.service:
             served = scenario.service
             gallery, queries = served.gallery.load(), served.queries.load()
@@ -96,6 +98,14 @@ class Stream:
             "new_classes": self.order[list(exposure.new_classes)].tolist(),
             "present": list(exposure.classes),
         }
+
+
+def _compatibility(scenario: Scenario, asked: Galleries) -> Compatibility:
+    """Return what searches galleries as a scenario asks for it."""
+    renewal: Renewal = ByStrategy() if hasattr(scenario.strategy_class, RENEWED) else Untouched()
+    if asked.map is not None:
+        renewal = ClosedForm(asked.map, asked.pairs, scenario.seed)
+    return Compatibility(asked.gallery.load(), asked.queries.load(), asked.protocol, renewal, asked.prefix)
 
 
 class Curve:

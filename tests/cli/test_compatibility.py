@@ -65,6 +65,30 @@ def test_the_matrix_and_its_metrics_come_out_of_feature_files(tmp_path, protocol
     assert f"{found['average_cross_accuracy']:.4f}" in text
 
 
+def test_older_galleries_go_through_a_map_to_a_model_of_another_width_and_the_page_says_so(tmp_path):
+    files, made, y = versions(tmp_path, 2)
+    turn = np.random.default_rng(1).standard_normal((6, 8)).astype("f4")
+    np.savez(files[1], gallery=made[1]["gallery"] @ turn, queries=made[1]["queries"] @ turn)
+    assert "allowed: the same width" in Done(*files).stderr
+    done = Done(*files, "--map", "ridge", "--pairs", "30", "--json", "--out", tmp_path / "page.html")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["map"] == {"kind": "ridge", "pairs": 30}
+    arrays = [[m[name] for m in (made[0], np.load(files[1]))] for name in ("gallery", "queries")]
+    assert found["matrix"] == compatibility_matrix(*arrays, y, y, map="ridge", pairs=30)
+    words = "Older galleries went through a map (ridge) fitted on 30 of their images."
+    assert words in (tmp_path / "page.html").read_text()
+    assert words in Done(*files, "--map", "ridge", "--pairs", "30").stdout
+
+
+def test_the_first_values_alone_are_compared(tmp_path):
+    files, made, y = versions(tmp_path)
+    found = json.loads(Done(*files, "--prefix", "2", "--json").stdout)
+    cut = [[m[name][:, :2] for m in made] for name in ("gallery", "queries")]
+    assert found["matrix"] == compatibility_matrix(*cut, y, y)
+    assert found["gallery_bytes"] == [4 * 40 * 2] * 3
+
+
 def test_the_failure_of_the_published_matrix_is_marked_in_text_and_picture():
     found = {"protocol": "templates", "matrix": HOC, **compatibility_metrics(HOC)}
     names = [f"model {t}" for t in range(7)]

@@ -23,7 +23,7 @@ def test_what_is_held_is_what_was_planned(kind, stream):
     check_plan(kind, STREAMS[stream])
 
 
-@pytest.mark.parametrize("kind", ["bct"])
+@pytest.mark.parametrize("kind", ["bct", "lce", "mixbct"])
 def test_what_training_takes_does_not_depend_on_which_labels_share_a_batch(kind):
     check_plan(kind, {"kind": "si-blurry", "experiences": 3})
 

@@ -35,8 +35,9 @@ def npz(folder, name):
 
 
 def strategy(kind, **more):
-    simplex = {} if kind in ("er", "bct", "relative") else {"reserved": RESERVED}
-    return {"kind": kind, "backbone": {"kind": "mlp", "width": 64}, **simplex, **more}
+    simplex = {"reserved": RESERVED} if kind in ("hoc", "cl2r") else {}
+    small = {"width": 16, "map_epochs": 1} if kind == "fct" else {}
+    return {"kind": kind, "backbone": {"kind": "mlp", "width": 64}, **simplex, **small, **more}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_hoc_searches_galleries_of_before_a_replacement_where_er_falls_to_chance
         assert min(m[0][0], m[3][3]) > 0.35
 
 
-@pytest.mark.parametrize("kind", ["hoc", "cl2r", "er", "bct", "relative"])
+@pytest.mark.parametrize("kind", ["hoc", "cl2r", "er", "bct", "lce", "mixbct", "fct", "relative"])
 def test_the_plan_is_the_ledger_across_replacements_also_by_another_architecture(folder, elsewhere, kind):
     family = kind if kind in ("hoc", "cl2r") else "er"
     received = [
@@ -103,6 +104,7 @@ def test_the_plan_is_the_ledger_across_replacements_also_by_another_architecture
     asked = scenario(folder, kind, received)
     plan, run = plan_memory(Scenario.load(asked))["experiences"], cl_engine.run(asked)
     assert [e["entries"] for e in plan] == run.memory["entries"]
+    assert not [note for note in run.to_dict()["notes"] if "not registered" in note]
     peak = {name: max(e["training"].get(name, 0) for e in plan) for e in plan for name in e["training"]}
     assert peak == run.memory["training_peak"]
     widths = [
@@ -131,17 +133,32 @@ def test_an_experience_begins_with_the_weights_that_were_received(folder, elsewh
     assert not torch.equal(before, strategy.network.head.weight)
 
 
+def test_what_succeeds_a_model_asks_the_one_whose_place_the_received_one_takes(folder, elsewhere):
+    model = elsewhere("er", "few", epochs=1)
+    asked = Scenario.load(scenario(folder, "mixbct", [{"at": 2, "model": model}]))
+    strategy, task = asked.rebuilder(asked.terms()).begun(1), asked.terms().task(1)
+    before = {name: tensor.clone() for name, tensor in strategy.network.backbone.state_dict().items()}
+    strategy.begin(task)
+    asking, now = strategy.predecessor(task).backbone.state_dict(), strategy.network.backbone.state_dict()
+    for name, tensor in before.items():
+        assert torch.equal(asking[name], tensor), name
+        assert torch.equal(now[name], load_file(model)[f"network.backbone.{name}"]), name
+
+
 def test_hoc_is_taught_by_a_model_that_is_received_for_the_first_experience(folder, elsewhere):
     model = elsewhere("hoc", "few", epochs=1)
     plan = plan_memory(Scenario.load(scenario(folder, "hoc", [{"at": 1, "model": model}])))["experiences"]
     assert plan[0]["training"]["teacher"] == plan[1]["training"]["teacher"] > 0
 
 
-@pytest.mark.parametrize("experiences", [2, 3])  # before and after the one that begins with a received model
+@pytest.mark.parametrize(  # before and after the one that begins with a received model
+    ("kind", "experiences"), [("cl2r", 2), ("cl2r", 3), ("fct", 2), ("lce", 2)]
+)
 def test_a_run_that_was_stopped_around_a_replacement_ends_in_the_same_bits(
-    tmp_path, folder, elsewhere, experiences
+    tmp_path, folder, elsewhere, kind, experiences
 ):
-    asked = scenario(folder, "cl2r", [{"at": 3, "model": elsewhere("cl2r", "few", epochs=1)}])
+    family = "cl2r" if kind == "cl2r" else "er"
+    asked = scenario(folder, kind, [{"at": 3, "model": elsewhere(family, "few", epochs=1)}])
     whole = cl_engine.run(asked, out=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         cl_engine.run(asked, out=tmp_path / "stopped", reporter=StopAfter(experiences))

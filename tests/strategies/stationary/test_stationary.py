@@ -10,7 +10,10 @@ from cl_engine.strategies.stationary.bct import BCT
 from cl_engine.strategies.stationary.cl2r import CL2R
 from cl_engine.strategies.stationary.cores import CoReS
 from cl_engine.strategies.stationary.er import ER
+from cl_engine.strategies.stationary.fct import FCT
 from cl_engine.strategies.stationary.hoc import HOC
+from cl_engine.strategies.stationary.lce import LCE
+from cl_engine.strategies.stationary.mixbct import MixBCT
 from cl_engine.strategies.stationary.network import teacher_of
 from cl_engine.strategies.stationary.relative import Relative
 from cl_engine.testing import KINDS, check_strategy
@@ -19,10 +22,21 @@ from tests.strategies.fixed import copied, digits, equal, learned, rebuilder
 WIDTH, PIXELS = 128, 64  # of the default backbone, and of a digit
 
 
-@pytest.mark.parametrize("kind", [CoReS, CL2R, HOC, ER, BCT, Relative])
+FEW = {
+    Relative: {"count": 5},
+    FCT: {"width": 8, "map_epochs": 1},
+    **{kind: {"reserved": 8} for kind in (CoReS, CL2R, HOC)},
+}
+
+
+@pytest.mark.parametrize("kind", [CoReS, CL2R, HOC, ER, BCT, LCE, MixBCT, FCT, Relative])
 def test_the_contract_is_kept_on_every_kind_of_stream(kind):
-    few = {"count": 5} if kind is Relative else {"reserved": 8} if kind in (CoReS, CL2R, HOC) else {}
-    check_strategy(kind, on=[k for k in KINDS if k not in ("offline", "online")], **few)  # these are for every kind
+    on = [k for k in KINDS if k not in ("offline", "online")]  # these are for every kind
+    check_strategy(kind, on=on, **FEW.get(kind, {}))
+
+
+def test_bct_by_contrast_keeps_the_contract():
+    check_strategy(BCT, on=("online",), form="ract")
 
 
 @pytest.mark.parametrize("kind", [CoReS, CL2R, HOC])
@@ -100,8 +114,9 @@ def test_exemplars_may_be_features_of_a_frozen_backbone():
         "data": {"kind": "gaussian", "classes": 6, "features": 8, "samples_per_class": 20},
         "training": {"epochs": 2},
     }
-    for kind in ("hoc", "cl2r", "relative", "bct"):
-        strategy = {"kind": kind, "backbone": "identity", "codec": "features", "total": 12}
+    for kind in ("hoc", "cl2r", "relative", "bct", "lce", "mixbct", "fct"):
+        small = {"map_epochs": 1} if kind == "fct" else {}
+        strategy = {"kind": kind, "backbone": "identity", "codec": "features", "total": 12, **small}
         found = cl_engine.run(scenario, strategy=strategy).memory["entries"][-1]
         assert {tuple(e["shape"]) for e in found if e["kind"] == "exemplars"} == {(12, 8)}
 
