@@ -42,7 +42,7 @@ def test_the_image_is_built_from_files_that_exist_and_are_let_in():
 
 def test_the_matrix_pins_every_package_of_the_core_at_its_lower_bound(matrix):
     pins = matrix.oldest()
-    assert {"torch==2.4", "numpy==1.24", "typer==0.12"} <= {*pins}
+    assert {"torch==2.4", "numpy==1.24", "typer==0.13"} <= {*pins}
     section = PROJECT.partition("\ndependencies = [")[2].partition("\n]")[0]
     assert len(pins) == len(section.strip().splitlines())
 
