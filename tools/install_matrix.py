@@ -96,7 +96,7 @@ def install(cell: Cell, python: str, archive: Path, cpu_torch: str | None) -> No
     if cell.torch == "cpu":
         try:
             wanted = [cpu_torch] if cpu_torch else [torch, "--index-url", CPU_WHEELS]
-            told([*pip, "--only-binary", ":all:", *wanted, "setuptools>=77", *cell.extra])
+            told([*pip, "--only-binary", ":all:", *wanted])
         except RuntimeError:
             raise NotHere(f"not here: {cpu_torch or torch} without CUDA for Python {cell.python}") from None
         torch = ""
