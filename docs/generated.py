@@ -18,6 +18,7 @@ import typer
 
 import cl_engine
 from cl_engine.cli.app import app
+from cl_engine.errors import EngineError
 from cl_engine.kinds.listing import Option, listed
 from cl_engine.kinds.problems import shown
 from cl_engine.kinds.registry import PACKAGES, kinds, load
@@ -78,7 +79,6 @@ def method(kind: str) -> str:
     table = (
         f"| | |\n|---|---|\n{facts}\n\nLetters as in [{told[0][0]}](../strategies.md#{anchor}).\n" if told else ""
     )
-    held = memory_table(plan_memory(cl_engine.Scenario.load({**PLANNED, "strategy": {"kind": kind}})))
     functions = [
         name for name, member in vars(home).items()
         if inspect.isfunction(member) and member.__module__ == home.__name__ and not name.startswith("_")
@@ -99,13 +99,21 @@ Planned for five experiences of two classes of digits, with the defaults below. 
 scenario; a run then holds the same, to the byte.
 
 ```text
-{held}
+{held(kind)}
 ```
 
 ## Options
 
 {options(listed(kind, target)["options"])}
 """
+
+
+def held(kind: str) -> str:
+    """Return what a strategy holds, planned; or why not, where an option or an extra is missing."""
+    try:
+        return memory_table(plan_memory(cl_engine.Scenario.load({**PLANNED, "strategy": {"kind": kind}})))
+    except EngineError as why:
+        return f"not planned: {why}"
 
 
 def method_index() -> str:

@@ -42,6 +42,11 @@ def test_the_page_of_a_method_has_its_row_its_bytes_and_its_options(generated):
     assert ".. autofunction:: cl_engine.strategies.regularisation.ewc.squared_gradients" in page
 
 
+def test_a_method_that_cannot_be_planned_says_why(generated, monkeypatch):
+    monkeypatch.setitem(generated.PLANNED, "stream", {"step": 99})
+    assert generated.held("ncm").startswith("not planned: ")
+
+
 def test_the_index_of_methods_has_every_strategy_once(generated):
     lines = generated.method_index().splitlines()
     assert {kind: lines.count(kind) for kind in kinds("strategies")} == dict.fromkeys(kinds("strategies"), 1)
