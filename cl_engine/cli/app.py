@@ -13,6 +13,7 @@ from cl_engine.cli.check import check
 from cl_engine.cli.compare import compare
 from cl_engine.cli.compatibility import compatibility
 from cl_engine.cli.data import data
+from cl_engine.cli.doctor import doctor
 from cl_engine.cli.features import features
 from cl_engine.cli.list import list_kinds
 from cl_engine.cli.merge import merge
@@ -58,6 +59,7 @@ app.command()(merge)
 app.command()(preview)
 app.command()(budget)
 app.command("list")(list_kinds)
+app.command()(doctor)
 app.command()(schema)
 app.add_typer(cache, name="cache")
 

@@ -150,8 +150,9 @@ def test_a_command_is_one_file_and_the_help_names_them_all():
         "compatibility",
         "unlearn",
         "merge",
+        "doctor",
     }
-    pieces = {"__init__", "app", "options", "status"}
+    pieces = {"__init__", "app", "options", "requirements", "status"}
     folder = Path(cl_engine.__file__).parent / "cli"
     assert {file.stem for file in folder.glob("*.py")} == commands | pieces
     shown = subprocess.run([*BINARY, "--help"], capture_output=True, text=True).stdout

@@ -30,13 +30,14 @@ class Exemplars(EncodedSamples):
     """Encoded samples that were chosen, and how many were delivered where that matters (kind ``statistics``).
 
     Selections:
-        ``random``: a uniform sample of each class.
-        ``class-balanced``: the same under the name of its online form, the class-balancing reservoir CBRS
-            (Chrysakis & Moens, ICML 2020): one pass, classes evened out, each a uniform sample.
-        ``ring``: the newest samples of each class.
-        ``herding``: greedy herding of each class (iCaRL).
-        ``nearest-mean``: the samples nearest to the class mean (MEMO's text).
-        ``reservoir``: a uniform sample of everything delivered (Vitter, 1985), classes as they come.
+
+    - ``random``: a uniform sample of each class.
+    - ``class-balanced``: the same under the name of its online form, the class-balancing reservoir CBRS
+      (Chrysakis & Moens, ICML 2020): one pass, classes evened out, each a uniform sample.
+    - ``ring``: the newest samples of each class.
+    - ``herding``: greedy herding of each class (iCaRL).
+    - ``nearest-mean``: the samples nearest to the class mean (MEMO's text).
+    - ``reservoir``: a uniform sample of everything delivered (Vitter, 1985), classes as they come.
 
     All may be updated with an experience or with a few samples at a time.  Herding and nearest-mean choose anew
     among the exemplars and the new samples of the classes that came.

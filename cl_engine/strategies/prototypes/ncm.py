@@ -51,7 +51,7 @@ class NCM(Additive):
         self.counts += torch.bincount(samples.y, minlength=len(self.counts))
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return minus the distance to each class mean, ``[B, classes]``."""
+        """Return minus the distance to each class mean, ``-||f(x) - mu_c||``: ``[B, classes]``."""
         return torch.cdist(self.features(x), self.readout()).neg_()
 
     def subtract(self, phi: Tensor, y: Tensor) -> None:

@@ -62,7 +62,7 @@ class SupConFinetune(Finetune):
             self.means.update(F.normalize(samples.through(self.features)), samples.y)
 
     def loss(self, batch: Samples) -> Tensor:
-        """Supervised contrastive loss of all views, a scalar."""
+        """Mean over all views i of ``-1/|P(i)| sum_{p in P(i)} log softmax_a(z_i z_a / tau)_p``, a scalar."""
         return supervised_contrastive(self.network.project(batch.x), batch.y, self.temperature)
 
     def predict(self, x: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class Finetune(Strategy):
         fit(self.network, samples, task, self.loss)
 
     def loss(self, batch: Samples) -> Tensor:
-        """Mean cross-entropy over the batch, a scalar."""
+        """Mean cross-entropy over the batch, ``-1/B sum_i log softmax(f(x_i))_y_i``, a scalar."""
         return F.cross_entropy(self.network(batch.x), batch.y, label_smoothing=self.label_smoothing)
 
     @torch.no_grad()

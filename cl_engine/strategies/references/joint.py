@@ -35,7 +35,7 @@ class Joint(Finetune):
             self.hold("y", torch.empty(0, dtype=torch.int32, device=task.device), kind="labels")
 
     def learn(self, task: Task, samples: Samples) -> None:
-        """Add the samples to the data, train on all of it."""
+        """Add the samples to the data, minimise ``CE(every sample so far)``."""
         past = Samples(self.x, self.y.long())
         fit(self.network, samples, task, self.loss, memory=past)
         self.x, self.y = torch.cat([past.x, samples.x]), torch.cat([past.y, samples.y]).int()

@@ -60,7 +60,7 @@ class ERACE(Replay):
         return memory
 
     def loss(self, batch: Samples) -> Tensor:
-        """Both cross-entropies of a batch, a scalar."""
+        """Return ``CE(new; classes present among them) + CE(exemplars; all seen classes)``, a scalar."""
         scores, old = self.scores(self.network, batch.x), batch.rehearsed
         return self.incoming(scores[~old], batch.y[~old]) + self.cross_entropy(scores[old], batch.y[old])
 

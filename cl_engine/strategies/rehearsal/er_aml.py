@@ -55,7 +55,7 @@ class ERAML(ERACE):
         fit(self.network, samples, task, loss, memory=self.rehearsed(task, samples), mix=self.mix)
 
     def paired(self, generator: torch.Generator, batch: Samples) -> Tensor:
-        """Both terms of a batch whose partners the CPU generator draws, a scalar."""
+        """Return ``T / 0.07 AML(new) + CE(exemplars)``, partners drawn by the CPU generator, a scalar."""
         old = batch.rehearsed
         features = batch.x if self._on_features else self.network.features(batch.x)
         scores = self.network.head(features)

@@ -61,6 +61,7 @@ class ICaRL(NearestMean, HerdedReplay):
 def distilled_bce(scores: Tensor, y: Tensor, old: Tensor | None, label_smoothing: float = 0.0) -> Tensor:
     """Return the binary cross-entropy of every output, summed over C and averaged over B (iCaRL, equation 1).
 
+    With targets t it is ``-1/B sum_b sum_c t_bc log s_bc + (1 - t_bc) log (1 - s_bc)``, s the sigmoids of scores.
     The targets of old classes are ``sigmoid(old)``, also for samples of these classes; those of the other classes
     are one-hot, smoothed as of ``F.cross_entropy``.  The authors' code averages over C too, with a learning rate of
     2; the sum has the scale of a cross-entropy.

@@ -67,6 +67,8 @@ class MIR(Replay):
 def interference(module: nn.Module, new: Samples, candidates: Samples, task: Task) -> Tensor:
     """Return by how much the loss of each candidate would rise by a gradient step on the new samples, ``[N]``.
 
+    That is ``CE(x; w - lr dCE(new; w)/dw) - CE(x; w)``.
+
     Args:
         module: maps samples to logits; does not change.
         new: what the step would be on.

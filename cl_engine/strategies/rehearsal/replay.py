@@ -141,7 +141,7 @@ class Replay(Finetune):
         return samples
 
     def loss(self, batch: Samples) -> Tensor:
-        """Mean cross-entropy over the batch, a scalar."""
+        """Mean cross-entropy over new samples and exemplars, ``-1/B sum_i log softmax(f(x_i))_y_i``, a scalar."""
         return self.cross_entropy(self.scores(self.network, batch.x), batch.y)
 
     def cross_entropy(self, scores: Tensor, y: Tensor) -> Tensor:

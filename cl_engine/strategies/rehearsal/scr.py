@@ -63,7 +63,7 @@ class SCR(NearestMean):
         fit(self.network, samples, task, self.loss, memory=self.memory, mix=self.mix, views=2)
 
     def loss(self, batch: Samples) -> Tensor:
-        """Supervised contrastive loss of all views, a scalar."""
+        """Mean over all views i of ``-1/|P(i)| sum_{p in P(i)} log softmax_a(z_i z_a / tau)_p``, a scalar."""
         features = batch.x if self._on_features else self.network.features(batch.x)
         return supervised_contrastive(self.network.projection(features), batch.y, self.temperature)
 
