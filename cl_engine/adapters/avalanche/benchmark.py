@@ -19,10 +19,10 @@ def to_benchmark(
 ) -> Any:
     """Return a scenario's stream as a ``CLScenario`` with ``train_stream`` and ``test_stream``.
 
-    Avalanche's own strategies train on it: ``for each in benchmark.train_stream: strategy.train(each)``.  Blurry and
-    repeating streams are none other: an experience has the samples and classes that the plan delivers.  Class ids
-    count from 0 in the order in which the stream first exposes the classes.  Every sample has the task label 0, in
-    a task-incremental stream the number of its experience.
+    Avalanche's own strategies train on it: ``for each in benchmark.train_stream: strategy.train(each)``.  Blurry
+    and repeating streams are none other: an experience has the samples and classes that the plan delivers.  Class
+    ids count from 0 in the order in which the stream first exposes the classes.  Every sample has the task label
+    0, in a task-incremental stream the number of its experience.
 
     The test stream has one experience for each of training that has a group of its own: the test samples of the
     classes that it exposes first, or all of those under its transform or of its domain.  Experiences know their

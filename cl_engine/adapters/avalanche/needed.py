@@ -30,7 +30,7 @@ def need_avalanche() -> None:
             warnings.simplefilter("ignore")
             importlib.import_module("avalanche.training")
     except ModuleNotFoundError as error:
-        if error.name == "avalanche":
+        if error.name in ("avalanche", "avalanche.training"):
             raise AvalancheError(f"Avalanche is not installed; allowed: after {INSTALL}") from None
         raise AvalancheError(f"Avalanche needs {error.name}, which is missing; allowed: after {INSTALL}") from None
     except (ImportError, RuntimeError, AttributeError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Samples as Avalanche's data sets, and back from its views of them to the rows that they are of."""
+"""Samples as Avalanche's data sets, and back from its views of them to samples."""
 
 from __future__ import annotations
 
@@ -40,13 +40,14 @@ class Rows(Dataset[tuple[Tensor, int]]):
         return self.seen[place], self.y[place]
 
 
-def dataset(samples: Samples, seen: Seen, task: int = 0) -> Any:
+def dataset(samples: Samples, seen: Seen, task: int = 0, base: Any = None) -> Any:
     """Return a data set of Avalanche, of ``(x, y, task)``, with further columns behind the task's label.
 
     Args:
         samples: the samples; each of their columns is an attribute of the data set.
         seen: what makes of raw rows ``[B, ...]`` what a network takes.
         task: the label that all of them have.
+        base: what hands them out; None: :class:`Rows`.
     """
     labels: list[int] = samples.y.tolist()
     attributes = [
@@ -57,25 +58,22 @@ def dataset(samples: Samples, seen: Seen, task: int = 0) -> Any:
             for name, column in samples.columns.items()
         ),
     ]
-    return TaskAwareSupervisedClassificationDataset([Rows(samples.x, labels, seen)], data_attributes=attributes)
-
-
-def rows_of(view: Any) -> list[tuple[Rows, int]]:
-    """Return the rows that a data set of Avalanche is a view of: which data, and the place in it."""
-    return [_row(view._flat_data, place) for place in range(len(view))]
+    return TaskAwareSupervisedClassificationDataset(
+        [base or Rows(samples.x, labels, seen)], data_attributes=attributes
+    )
 
 
 def raw(view: Any) -> Samples:
-    """Return the raw samples of a view, on their own; without its columns."""
-    rows = rows_of(view)
-    x = torch.stack([data.x[place] for data, place in rows])
-    return Samples(x, torch.tensor([data.y[place] for data, place in rows]))
+    """Return the samples that a data set of Avalanche views, as they are held, without its columns."""
+    rows = [_row(view, place) for place in range(len(view))]
+    x = torch.stack([data.x[place] if isinstance(data, Rows) else data[place][0] for data, place in rows])
+    return Samples(x, torch.tensor([data.targets[place] for data, place in rows]))
 
 
-def _row(data: Any, place: int) -> tuple[Rows, int]:
-    while not isinstance(data, Rows):
-        if isinstance(data, AvalancheDataset):
-            data = data._flat_data
-        number, place = data._get_idx(place)
-        data = data._datasets[number]
+def _row(data: Any, place: int) -> tuple[Any, int]:
+    """Return what a view of a view ends at, and the place in it."""
+    while isinstance(data, AvalancheDataset | FlatData):
+        flat = data._flat_data if isinstance(data, AvalancheDataset) else data
+        number, place = flat._get_idx(place)
+        data = flat._datasets[number]
     return data, place
