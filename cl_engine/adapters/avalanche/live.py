@@ -88,8 +88,9 @@ class Live:
         strategy = self.strategy
         if self.task.online:
             self.due += len(samples) * self.task.training.updates_per_sample
-            strategy.train_mb_size, strategy.train_epochs = len(samples), max(1, int(self.due))
-            self.due = max(0.0, self.due - strategy.train_epochs)
+            passes = max(1, int(self.due))
+            self.due = max(0.0, self.due - passes)
+            strategy.train_mb_size, strategy.train_epochs = len(samples), 1 if self.task.dry else passes
         experience = DatasetExperience(
             dataset=dataset(samples.labelled(samples.y), seen), current_experience=strategy.clock.train_exp_counter
         )
