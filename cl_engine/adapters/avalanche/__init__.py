@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cl_engine.adapters.avalanche.benchmark import to_benchmark
+    from cl_engine.adapters.avalanche.data import from_benchmark
+    from cl_engine.adapters.avalanche.wrapped import EngineStrategy
 
-_HOMES = {"to_benchmark": "cl_engine.adapters.avalanche.benchmark"}
+_HOMES = {
+    "EngineStrategy": "cl_engine.adapters.avalanche.wrapped",
+    "from_benchmark": "cl_engine.adapters.avalanche.data",
+    "to_benchmark": "cl_engine.adapters.avalanche.benchmark",
+}
 
-__all__ = ["to_benchmark"]
+__all__ = ["EngineStrategy", "from_benchmark", "to_benchmark"]
 
 
 def __getattr__(name: str) -> Any:
