@@ -4,8 +4,8 @@ python benchmarks/parity_avalanche.py [--seeds 5]
 
 Digits, five experiences of two classes, one MLP of 100 units, batches of 32, 5 epochs, a constant rate of 0.05, 200
 exemplars.  Average and last accuracy over all test samples of classes seen, mean and standard deviation over seeds.
-Natively and in the engine weights begin alike and experiences are seeded alike, so that these two columns are equal to
-the last digit wherever a method runs in both.
+Natively and in the engine weights begin alike and experiences are seeded alike, so that these two columns are equal
+to the last digit wherever a method runs in both.
 """
 
 import argparse
