@@ -60,6 +60,7 @@ class EngineStrategy(SupervisedTemplate):  # type: ignore[misc]
     """
 
     ledger: list[Entry]
+    mb_output: Any
 
     def __init__(
         self,

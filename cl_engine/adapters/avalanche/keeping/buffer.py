@@ -128,7 +128,6 @@ class LastClasses(Part):
     def __init__(self, outputs: int) -> None:
         super().__init__()
         self.hold("classes", torch.zeros(outputs, dtype=torch.bool))
-        self._last: Sequence[int] = ()
 
     def take(self, live: Live) -> None:
         """Hold the classes whose exemplars the loader was made without."""

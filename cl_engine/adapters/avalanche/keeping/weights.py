@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from avalanche.training.utils import ParamData, freeze_everything, get_last_fc_layer
-from torch import Tensor, nn
+from torch import nn
 
 from cl_engine.adapters.avalanche.keeping.part import Part, at, first_rows, key, rows
 
@@ -200,6 +200,3 @@ class First:
             model.load_state_dict(first)
             first = model
         setattr(at(live, owner), attribute, first)
-
-
-__all__ = ["Beside", "First", "Optimizer", "Path", "Penalties", "Previous", "Tensor"]
