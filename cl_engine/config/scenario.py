@@ -258,6 +258,8 @@ class Scenario:
         with blaming(("strategy",)):
             rebuilder = self.rebuilder(dataclasses.replace(terms, received=()))
             signature = rebuilder.signature(1)
+            if check_classes := getattr(self.strategy_class, "check_classes", None):
+                check_classes(options_of(self.strategy), self.exposures[-1].seen_classes)
         if self.received:  # each file is to fit, before anything is trained
             with blaming(()):
                 self.rebuilder(terms).signature(max(model.at for model in self.received) + 1)

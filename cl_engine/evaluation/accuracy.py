@@ -111,6 +111,13 @@ class Accuracy:
         seen = self.transforms[: experience + 1]
         return [self._counts(predict, _under(t, test), exposed, hidden) for t in seen]
 
+    def group(self, experience: int) -> Samples:
+        """Return the test samples of the group of an experience, of classes that are exposed by its end."""
+        if self.transforms is None:
+            return self.test[torch.isin(self.test.y, torch.tensor(self.groups[experience], dtype=torch.int64))]
+        exposed = sum(map(len, self.groups[: experience + 1]))
+        return _under(self.transforms[experience], self.test[self.test.y < exposed])
+
     def _counts(self, predict: Predict, test: Samples, exposed: int, hidden: Tensor | None) -> Counts:
         correct = torch.zeros(self.classes, dtype=torch.int64, device=self.device)
         # Groups are known in a task-incremental stream anyway, and mean nothing where they are transforms.

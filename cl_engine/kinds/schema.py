@@ -35,7 +35,8 @@ def schema(
     if kind is not None:
         properties = {"kind": {"const": kind, "description": describe(target)}, **properties}
         required = ["kind", *required]
-    built: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    further = model.model_config.get("extra") == "allow"
+    built: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": further}
     return {**built, **({"required": required} if required else {}), **({"allOf": either} if either else {})}
 
 

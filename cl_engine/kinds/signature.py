@@ -29,6 +29,10 @@ class Alias(NamedTuple):
     name: str
 
 
+class Further:
+    """Annotation of ``**options`` that may have any name; ``complete_options`` of the kind checks them."""
+
+
 class Located:
     """Annotation of an option that is a path, relative to the scenario file (or else to here), or null."""
 
@@ -50,10 +54,21 @@ def options_model(target: Callable[..., Any], also: Callable[..., Any] | None = 
     own = _fields(target)
     fields = {**own, **{name: f for name, f in (_fields(also) if also else {}).items() if name not in own}}
     config = ConfigDict(
-        extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=()
+        extra="allow" if _takes_further(target) else "forbid",
+        strict=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
     )
     model: type[BaseModel] = create_model(getattr(target, "__name__", "options"), __config__=config, **fields)
     return model
+
+
+def _takes_further(target: Callable[..., Any]) -> bool:
+    """Tell whether a class takes options of other names, and checks them itself."""
+    function = target.__init__ if inspect.isclass(target) else None
+    hints = typing.get_type_hints(function, include_extras=True) if inspect.isfunction(function) else {}
+    return any(isinstance(mark, Further) for hint in hints.values() for mark in getattr(hint, "__metadata__", ()))
 
 
 def _fields(target: Callable[..., Any]) -> dict[str, Any]:

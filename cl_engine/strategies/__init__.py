@@ -47,4 +47,5 @@ KINDS = {
     "aef-ocl": "cl_engine.strategies.closed_form.aef_ocl:AEFOCL",
     "slda": "cl_engine.strategies.closed_form.slda:SLDA",
     "lda": "cl_engine.strategies.closed_form.lda:LDA",
+    "avalanche": "cl_engine.adapters.avalanche.strategy:Avalanche",
 }

@@ -125,7 +125,7 @@ def _fit_epochs(loop: _Loop, stepper: Stepper, step: Callable[[Samples], Tensor]
     for epoch in range(options.epochs):
         total = torch.zeros((), device=loop.samples.y.device)
         for number, batch in enumerate(loop.epoch()):
-            stepper.set_rate(_rate(options, epoch * per_epoch + number, per_epoch))
+            stepper.set_rate(rate(options, epoch * per_epoch + number, per_epoch))
             total += step(batch)
         stepper.flush()
         _check_finite(total, task, f"epoch {epoch + 1}")  # one synchronisation an epoch
@@ -235,7 +235,7 @@ def _joined(new: Samples, memory: Samples) -> Samples:
     return both.with_columns(rehearsed=mark)
 
 
-def _rate(options: Training, batches: int, per_epoch: int) -> float:
+def rate(options: Training, batches: int, per_epoch: int) -> float:
     """Return the factor of the learning rate for the next batch, after so many batches."""
     warm, whole = options.warmup * per_epoch, options.epochs * per_epoch
     if batches < warm:

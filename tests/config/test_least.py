@@ -11,7 +11,7 @@ from cl_engine.cli.app import _status
 from cl_engine.config.least import least_entries
 from cl_engine.memory.budget import SAMPLE_KINDS
 from cl_engine.scenarios.shipped import find
-from cl_engine.strategies import KINDS
+from tests.strategies.small import every_kind
 
 FAST = {"data": "digits", "training": {"epochs": 1}}
 
@@ -90,7 +90,7 @@ def test_what_the_budget_does_not_count_or_the_type_makes_small_is_not_refused(s
 
 
 @pytest.mark.parametrize("model_dtype", ["float32", "int8"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", every_kind())
 def test_what_a_strategy_of_the_package_begins_with_is_held_after_learning(kind, model_dtype):
     """What a budget is refused by: were it to shrink, a run that succeeds would be refused."""
     scenario = Scenario.load({**FAST, "strategy": kind, "memory": {"model_dtype": model_dtype}})

@@ -8,7 +8,7 @@ from cl_engine.kinds.registry import kinds, load
 from cl_engine.models.backbones.identity import Identity
 from cl_engine.models.backbones.mlp import MLP
 from cl_engine.running.planner import over_budget, plan_memory
-from tests.strategies.small import small
+from tests.strategies.small import every_kind, small
 
 STREAMS = {
     "offline": {"kind": "class-incremental", "step": 5},
@@ -18,7 +18,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-@pytest.mark.parametrize("kind", kinds("strategies"))
+@pytest.mark.parametrize("kind", every_kind())
 def test_what_is_held_is_what_was_planned(kind, stream):
     check_plan(kind, STREAMS[stream])
 
@@ -78,12 +78,14 @@ def rows_through_the_backbone(monkeypatch, strategy, samples_per_class):
 @pytest.mark.parametrize(
     "strategy",
     [
-        *({"kind": kind, **small(kind), "backbone": "mlp"} for kind in kinds("strategies")),
+        *every_kind(),
         {"kind": "replay", "backbone": "identity", "codec": "features"},
         {"kind": "er-ace", "selection": "herding"},
     ],
     ids=lambda strategy: "-".join(map(str, strategy.values())),
 )
 def test_no_plan_looks_at_every_sample(monkeypatch, strategy):
+    if isinstance(strategy, str):
+        strategy = {"kind": strategy, **small(strategy), "backbone": "mlp"}
     few, many = (rows_through_the_backbone(monkeypatch, strategy, count) for count in (100, 300))
     assert few == many
