@@ -16,30 +16,18 @@ import time
 import warnings
 
 import torch
+from online import CLASSES, LR, SLOTS, data
 from torch import nn
 
 import cl_engine
 from cl_engine.adapters.avalanche import to_benchmark
 from cl_engine.config.scenario import Scenario
-from cl_engine.data.samples import DataSet, Samples
 
-CLASSES, EACH, TEST, SLOTS, LR = 10, 600, 100, 1000, 0.02
+EACH = 600  # training samples of a class
 NETWORK = {"kind": "mlp", "width": 400, "depth": 1}
 OFFLINE = {"epochs": 2, "batch_size": 64, "lr": LR, "schedule": "constant", "normalise": "range"}
 ONLINE = {"updates_per_sample": 0.1, "lr": LR, "normalise": "range"}
 STREAM = {"step": 2, "class_order": "natural"}
-
-
-def data():
-    generator = torch.Generator().manual_seed(0)
-    means = torch.rand(CLASSES, 1, 28, 28, generator=generator)
-
-    def split(each):
-        y = torch.arange(CLASSES).repeat_interleave(each)
-        noise = torch.randn(len(y), 1, 28, 28, generator=generator)
-        return Samples((255 * (means[y] * 0.4 + 0.25 + 0.15 * noise).clamp(0, 1)).byte(), y)
-
-    return DataSet(split(EACH), split(TEST))
 
 
 def scenario(samples, online, strategy):
@@ -140,7 +128,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    samples = data()
+    samples = data(EACH)
     compare("naive, batches of 64", samples, False, False, options.repeats)
     compare("replay of 1,000, batches of 64", samples, False, True, options.repeats)
     compare("naive, micro-batches of 10", samples, True, False, options.repeats)

@@ -20,16 +20,16 @@ from cl_engine.data.samples import DataSet, Samples
 CLASSES, EACH, TEST, MICRO_BATCH, SLOTS, LR = 10, 3000, 100, 10, 1000, 0.02
 
 
-def data():
+def data(each=EACH):
     generator = torch.Generator().manual_seed(0)
     means = torch.rand(CLASSES, 1, 28, 28, generator=generator)
 
-    def split(each):
-        y = torch.arange(CLASSES).repeat_interleave(each)
+    def split(of_class):
+        y = torch.arange(CLASSES).repeat_interleave(of_class)
         noise = torch.randn(len(y), 1, 28, 28, generator=generator)
         return Samples((255 * (means[y] * 0.4 + 0.25 + 0.15 * noise).clamp(0, 1)).byte(), y)
 
-    return DataSet(split(EACH), split(TEST))
+    return DataSet(split(each), split(TEST))
 
 
 SCENARIO = {

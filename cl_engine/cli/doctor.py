@@ -50,7 +50,7 @@ def doctor(
 
 def _first_run() -> tuple[str | None, float]:
     """Train a small strategy where a run would; return why that fails, or None, and the seconds it took."""
-    from cl_engine.cli.requirements import one_line
+    from cl_engine.cli.requirements import reason
 
     scenario = {
         "data": {"kind": "gaussian", "classes": 4},
@@ -63,7 +63,7 @@ def _first_run() -> tuple[str | None, float]:
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
             cl_engine.run(scenario, out=folder)
     except Exception as error:
-        return one_line(f"{type(error).__name__}: {error}"), time.perf_counter() - begun
+        return reason(f"{type(error).__name__}: {error}"), time.perf_counter() - begun
     return None, time.perf_counter() - begun
 
 

@@ -12,6 +12,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from cl_engine.kinds.problems import one_line
+
 TOOLS = ("test", "dev", "docs")  # extras of those who develop the package
 MODULES = {
     "avalanche-lib": "avalanche.training",
@@ -104,7 +106,7 @@ def _imported(module: str) -> str | None:
         with contextlib.redirect_stdout(sys.stderr):  # it may print
             importlib.import_module(module)
     except Exception as error:
-        return one_line(f"{type(error).__name__}: {error}")
+        return reason(f"{type(error).__name__}: {error}")
     return None
 
 
@@ -118,12 +120,12 @@ def _imported_apart(module: str, limit: float) -> str | None:
     if done.returncode < 0:
         return f"importing it ends the process by signal {-done.returncode}"
     lines = done.stderr.strip().splitlines()
-    return one_line(lines[-1] if lines else f"exit status {done.returncode}") if done.returncode else None
+    return reason(lines[-1] if lines else f"exit status {done.returncode}") if done.returncode else None
 
 
-def one_line(text: str) -> str:
-    """Return a text in one line, cut where it is long."""
-    words = " ".join(text.split())
+def reason(text: str) -> str:
+    """Return why something fails in one line, cut where it is long."""
+    words = one_line(text)
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 

@@ -129,14 +129,18 @@ class Accuracy:
             scores = scores.to(self.device)[:, :exposed]
             if hidden is not None:
                 scores = scores.masked_fill(hidden, -torch.inf)
-            if not self.masked:
-                correct += self._right(scores, y)
-            if self.masked or told is not None:
-                elsewhere = self.group_of[:exposed] != self.group_of[y][:, None]
-                right = self._right(scores.masked_fill(elsewhere, -torch.inf), y)
-                (correct if told is None else told).add_(right)
+            if self.masked:
+                scores = self._within_groups(scores, y)
+            correct += self._right(scores, y)
+            if told is not None:
+                told += self._right(self._within_groups(scores, y), y)
         tested = torch.bincount(test.y, minlength=self.classes)
         return Counts(correct.cpu(), tested, None if told is None else told.cpu())
+
+    def _within_groups(self, scores: Tensor, y: Tensor) -> Tensor:
+        """Return the scores ``[B, C]`` without those of classes outside of the sample's own group."""
+        elsewhere = self.group_of[: scores.shape[1]] != self.group_of[y][:, None]
+        return scores.masked_fill(elsewhere, -torch.inf)
 
     def _right(self, scores: Tensor, y: Tensor) -> Tensor:
         """Return for each class id how many of its samples have their highest score at it, int64 ``[C]``."""

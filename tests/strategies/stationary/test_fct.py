@@ -10,6 +10,7 @@ from cl_engine.memory.ledger import ledger
 from cl_engine.models.transformation import Mapped, Transformation
 from cl_engine.strategies.stationary.fct import FCT, fastfill_loss
 from cl_engine.testing import check_strategy
+from tests.numeric import numeric
 from tests.strategies.fixed import digits, learned, rebuilder
 
 SMALL = {"width": 32, "map_epochs": 5}
@@ -27,15 +28,6 @@ def fastfill(mapped, new, s, w, b, y):
     cross_entropy = -(0.9 * log_p[np.arange(4), y] + 0.1 * log_p.mean(1))
     far = ((mapped - new) ** 2).mean(1) + cross_entropy
     return (np.exp(-s) * far / 2 + s / 2).mean(), far
-
-
-def numeric(function, x):
-    gradient = np.zeros_like(x)
-    for place in np.ndindex(*x.shape):
-        step = np.zeros_like(x)
-        step[place] = 1e-6
-        gradient[place] = (function(x + step) - function(x - step)) / 2e-6
-    return gradient
 
 
 def test_fastfill_has_the_published_value_and_the_gradients_of_numpy():

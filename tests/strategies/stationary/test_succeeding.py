@@ -14,6 +14,7 @@ from cl_engine.strategies.stationary.er import ER
 from cl_engine.strategies.stationary.lce import LCE, lce_terms
 from cl_engine.strategies.stationary.mixbct import MixBCT, chosen
 from cl_engine.strategies.stationary.succeeding import class_bounds
+from tests.numeric import numeric
 from tests.strategies.fixed import digits, learned, rebuilder
 
 WIDTH = 128  # of the default backbone
@@ -25,16 +26,6 @@ def unit(x):
 
 def cross_entropies(scores, y):
     return np.log(np.exp(scores).sum(1)) - scores[np.arange(len(y)), y]
-
-
-def numeric(function, x):
-    """The gradient of a scalar function by central differences."""
-    gradient = np.zeros_like(x)
-    for place in np.ndindex(*x.shape):
-        step = np.zeros_like(x)
-        step[place] = 1e-6
-        gradient[place] = (function(x + step) - function(x - step)) / 2e-6
-    return gradient
 
 
 def contrast(new, old, y, temperature, among_new):

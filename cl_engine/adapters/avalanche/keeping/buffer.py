@@ -10,7 +10,7 @@ import torch
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from torch import Tensor
 
-from cl_engine.adapters.avalanche.keeping.part import Memory, Part, at
+from cl_engine.adapters.avalanche.keeping.part import Classes, Memory, at
 from cl_engine.adapters.avalanche.rows import dataset, raw
 from cl_engine.data.samples import Samples
 
@@ -120,26 +120,19 @@ class Features(Buffer):
         return dataset(samples, as_is, base=FeatureDataset(samples.x, samples.y))
 
 
-class LastClasses(Part):
+class LastClasses(Classes):
     """Which classes the last batch had, whose exemplars MIR leaves out of what it draws from."""
-
-    classes: Tensor
-
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        self.hold("classes", torch.zeros(outputs, dtype=torch.bool))
 
     def take(self, live: Live) -> None:
         """Hold the classes whose exemplars the loader was made without."""
-        self.classes = torch.zeros_like(self.classes)
-        self.classes[live.last_classes] = True
+        self.put(live.last_classes)
 
     def give(self, live: Live) -> None:
         """Make the loader anew, without them."""
         from avalanche.benchmarks.utils.utils import concat_datasets
         from avalanche.training.utils import cycle
 
-        plugin, left_out = live.plugin, {*self.classes.nonzero().flatten().tolist()}
+        plugin, left_out = live.plugin, self.labels()
         groups = plugin.storage_policy.buffer_groups
         buffer = concat_datasets([groups[key].buffer for key in groups if key not in left_out])
         if len(buffer) > plugin.batch_size_mem:
@@ -147,27 +140,20 @@ class LastClasses(Part):
             plugin.replay_loader = cycle(loader)
 
 
-class FeatureLoader(Part):
+class FeatureLoader(Classes):
     """What FeatureReplay makes of its buffer after an experience; which classes it has seen."""
-
-    classes: Tensor
-
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        self.hold("classes", torch.zeros(outputs, dtype=torch.bool))
 
     def take(self, live: Live) -> None:
         """Hold the classes."""
         criterion = live.strategy._criterion
-        self.classes = torch.zeros_like(self.classes)
-        self.classes[[*criterion.current_classes, *criterion.old_classes]] = True
+        self.put([*criterion.current_classes, *criterion.old_classes])
 
     def give(self, live: Live) -> None:
         """Make the loader anew."""
         from avalanche.training.utils import cycle
 
         strategy = live.strategy
-        strategy._criterion.current_classes = {*self.classes.nonzero().flatten().tolist()}
+        strategy._criterion.current_classes = self.labels()
         loader = torch.utils.data.DataLoader(
             strategy.storage_policy.buffer, batch_size=strategy.batch_size_mem, shuffle=True, drop_last=True
         )

@@ -7,30 +7,23 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cl_engine.adapters.avalanche.keeping.part import Part
+from cl_engine.adapters.avalanche.keeping.part import Classes, Part
 
 if TYPE_CHECKING:
     from cl_engine.adapters.avalanche.live import Live
 
 
-class Known(Part):
+class Known(Classes):
     """Which classes LwF distils."""
-
-    classes: Tensor
-
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        self.hold("classes", torch.zeros(outputs, dtype=torch.bool))
 
     def take(self, live: Live) -> None:
         """Hold them."""
-        self.classes = torch.zeros_like(self.classes)
-        self.classes[list(live.plugin.lwf.prev_classes_by_task[0])] = True
+        self.put(live.plugin.lwf.prev_classes_by_task[0])
 
     def give(self, live: Live) -> None:
         """Put them back; the number of experiences is the clock's."""
         lwf = live.plugin.lwf
-        lwf.prev_classes_by_task[0] = {*self.classes.nonzero().flatten().tolist()}
+        lwf.prev_classes_by_task[0] = self.labels()
         lwf.expcount = live.strategy.clock.train_exp_counter
 
 

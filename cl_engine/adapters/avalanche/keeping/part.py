@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from cl_engine.memory.held import Held
@@ -28,6 +29,25 @@ class Part(Held):
     def give(self, live: Live) -> None:
         """Put into a new living strategy what is held; called where an earlier experience was learned."""
         raise NotImplementedError
+
+
+class Classes(Part):
+    """A set of classes, held as a mask over the outputs."""
+
+    classes: Tensor
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.hold("classes", torch.zeros(outputs, dtype=torch.bool))
+
+    def put(self, labels: Iterable[int]) -> None:
+        """Hold these and no others."""
+        self.classes = torch.zeros_like(self.classes)
+        self.classes[[*labels]] = True
+
+    def labels(self) -> set[int]:
+        """Return those that are held."""
+        return {*self.classes.nonzero().flatten().tolist()}
 
 
 class Memory(Part):
