@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import nn
 
 from cl_engine.memory.budget import SAMPLE_KINDS, Budget
 from cl_engine.memory.compression import ModelDtype, packed_entries
 from cl_engine.memory.ledger import Entry, Policy, held_bytes, ledger, policy_name
+from cl_engine.memory.state import is_known, loads_otherwise
 from cl_engine.strategies.rebuilding import Rebuilder, begin
 
 MOST_WORK = 2**31  # bytes held times experiences begun with them
-KNOWN = ("torch", "cl_engine")  # whose modules keep to what is said below
-STATE_METHODS = ("state_dict", "load_state_dict", "_save_to_state_dict", "_load_from_state_dict")
-STATE_HOOKS = ("_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
 
 
 class Least(NamedTuple):
@@ -90,9 +88,9 @@ def least_entries(strategy: nn.Module, model_dtype: ModelDtype) -> list[Entry]:
     number of its values is certain, unless a module has its own way of loading.
     """
     parts, entries = list(strategy.modules()), ledger(strategy)
-    if all(_is_known(type(part)) for part in parts):
+    if all(is_known(type(part)) for part in parts):
         return [entry for entry in packed_entries(entries, model_dtype) if entry.kind not in SAMPLE_KINDS]
-    if any(_loads_otherwise(part) for part in parts):
+    if any(loads_otherwise(part) for part in parts):
         return []
     parameters = {name for name, _ in strategy.named_parameters(remove_duplicate=False)}
     each = 1 if model_dtype == "int8" else 2
@@ -101,14 +99,3 @@ def least_entries(strategy: nn.Module, model_dtype: ModelDtype) -> list[Entry]:
         for entry in entries
         if entry.name in parameters
     ]
-
-
-def _is_known(made_by: Any) -> bool:
-    """Tell whether a class or function is the package's own, or torch's."""
-    return str(getattr(made_by, "__module__", "")).partition(".")[0] in KNOWN
-
-
-def _loads_otherwise(part: nn.Module) -> bool:
-    """Tell whether a module says itself how its state is written or read."""
-    own = any(not _is_known(getattr(type(part), method)) for method in STATE_METHODS)
-    return own or any(getattr(part, hook) for hook in STATE_HOOKS)

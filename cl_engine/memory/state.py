@@ -1,6 +1,6 @@
 """What survives an experience: the bytes that a checkpoint file has, and nothing beside them.
 
-A state is read off a module, written as safetensors, and only ever read back from there, so that no object, alias,
+A state is read off a module into a safetensors file, and only ever read back from there, so that no object, alias,
 stride or tensor subclass crosses a boundary.  What the module's own construction did not announce (names, kinds,
 types, shapes) is information too: it is written into a tensor of its own, kind ``structure``, and charged.
 """
@@ -14,14 +14,18 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from cl_engine.memory.compression import SCALE, ModelDtype, pack, unpack
+from cl_engine.memory.file import TensorFile
 from cl_engine.memory.held import Held
 from cl_engine.memory.ledger import Entry, MemoryContractError, entry_of, kinds_of, ledger
 
 STRUCTURE = "#structure"  # no attribute of a module can be called that
+KNOWN = ("torch", "cl_engine")  # whose modules are loaded by copying, unless a hook says otherwise
+STATE_METHODS = ("state_dict", "load_state_dict", "_save_to_state_dict", "_load_from_state_dict")
+STATE_HOOKS = ("_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
 
 
 class Declared(NamedTuple):
@@ -68,18 +72,23 @@ class HeldState:
     """What survives an experience, as the bytes of its file.
 
     Attributes:
-        data: a safetensors file, whole.
+        file: the tensors; who changed one of its views would change what is held.
         entries: the ledger: every tensor of the file, then what is regenerable.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], signature: Signature) -> None:
-        self.data = save(dict(tensors))
+        self.file = TensorFile(tensors)
         self.entries = _entries(tensors, signature)
 
     @property
+    def data(self) -> memoryview:
+        """The safetensors file, whole, not to be written to."""
+        return self.file.data
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors, read from the bytes anew each time, so that they are nobody else's."""
-        return load(self.data)
+        """The tensors, copied anew each time, so that they are nobody else's."""
+        return {name: tensor.clone() for name, tensor in self.file.views().items()}
 
     @classmethod
     def read(cls, data: bytes, signature: Signature) -> HeldState:
@@ -116,13 +125,12 @@ def hold(module: nn.Module, signature: Signature, model_dtype: ModelDtype = "flo
             raise MemoryContractError(
                 f"state_dict() holds {name!r} on the meta device; allowed: tensors with values"
             )
-        copied = tensor.detach().to("cpu", copy=True).contiguous()
-        declared = signature.declared.get(name)
-        if declared is not None and not copied.numel():
-            copied = declared.empty()
-        if (declared is None or not declared.announces(copied)) and _is_held(module, name):
-            late[name] = [kinds[name], str(copied.dtype).removeprefix("torch."), *copied.shape]
-        tensors[name] = copied
+        tensor, declared = tensor.detach(), signature.declared.get(name)
+        if declared is not None and not tensor.numel():
+            tensor = declared.empty()
+        if (declared is None or not declared.announces(tensor)) and _is_held(module, name):
+            late[name] = [kinds[name], str(tensor.dtype).removeprefix("torch."), *tensor.shape]
+        tensors[name] = tensor
     tensors = pack(tensors, [e._replace(kind=_kind(signature, late, e.name)) for e in entries], model_dtype)
     if late:
         tensors[STRUCTURE] = torch.frombuffer(bytearray(json.dumps(late).encode()), dtype=torch.uint8)
@@ -135,7 +143,8 @@ def restore(module: nn.Module, held: HeldState, signature: Signature, device: to
     Raises:
         MemoryContractError: the state does not fit what ``begin`` builds.
     """
-    packed = held.tensors
+    # A module that torch itself loads copies what it is given; any other might keep it.
+    packed = held.tensors if any(map(loads_otherwise, module.modules())) else held.file.views()
     late = _structure(packed)
     _check_announced(packed, signature, late, type(module).__name__ + ".")
     packed.pop(STRUCTURE, None)
@@ -146,7 +155,7 @@ def restore(module: nn.Module, held: HeldState, signature: Signature, device: to
             part = module.get_submodule(owner)
             if not isinstance(part, Held):
                 raise RuntimeError(f"{name} belongs to no module that holds")
-            part.hold(own_name, tensors[name].to(device), kind=kind)
+            part.hold(own_name, tensors[name].to(device, copy=True), kind=kind)
         module.load_state_dict(tensors, strict=True)
         loaded = module.state_dict()
         for name, tensor in tensors.items():
@@ -157,6 +166,17 @@ def restore(module: nn.Module, held: HeldState, signature: Signature, device: to
             f"{type(module).__name__}.begin() does not rebuild what is held: {' '.join(str(error).split())}; "
             "allowed: state that begin() creates, or that hold() declares"
         ) from None
+
+
+def loads_otherwise(part: nn.Module) -> bool:
+    """Tell whether a module says itself how its state is written or read."""
+    own = any(not is_known(getattr(type(part), method)) for method in STATE_METHODS)
+    return own or any(getattr(part, hook) for hook in STATE_HOOKS)
+
+
+def is_known(made_by: Any) -> bool:
+    """Tell whether a class or function is the package's own, or torch's."""
+    return str(getattr(made_by, "__module__", "")).partition(".")[0] in KNOWN
 
 
 def _entries(tensors: Mapping[str, Tensor], signature: Signature) -> list[Entry]:

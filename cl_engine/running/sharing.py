@@ -104,7 +104,7 @@ class Sharing:
         except (OSError, *DAMAGED):
             return None
 
-    def _write(self, name: str, data: bytes, facts: dict[str, Any]) -> None:
+    def _write(self, name: str, data: bytes | memoryview, facts: dict[str, Any]) -> None:
         """Write tensors, then what vouches for them; a disk that is full only means that nothing is shared."""
         if self._folder is None:
             return

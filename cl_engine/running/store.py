@@ -118,7 +118,7 @@ class RunDirectory:
         """Write a file of the user's beside the configuration."""
         self._replace(name, content)
 
-    def commit(self, experience: int, state: bytes, line: dict[str, Any]) -> None:
+    def commit(self, experience: int, state: bytes | memoryview, line: dict[str, Any]) -> None:
         """Make an experience's record and the file of its held state durable, in that order.
 
         Raises:
