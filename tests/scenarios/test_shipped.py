@@ -162,3 +162,9 @@ def test_every_cell_of_memos_sweeps_is_fine_and_possible(name, tmp_path):
     cells = sweep_of(find(name), [*overrides(name, tmp_path), *quick]).cells
     assert len(cells) == {"cifar100-memo": 12, "imagenet100-memo": 6, "digits-memo": 4}.get(name, len(cells))
     assert not any(cell.impossible for cell in cells)
+
+
+def test_a_folder_of_the_same_name_does_not_hide_a_shipped_scenario(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart").mkdir()
+    assert find("quickstart") == FOLDER / "quickstart.yaml"
