@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from cl_engine.config.scenario import Scenario
+from cl_engine.kinds.registry import refuse_while_importing
 from cl_engine.memory.ledger import MemoryContractError
 from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Audit, RebuildAudit
@@ -64,7 +65,9 @@ def run(
         ConfigError: the scenario is wrong, or its budget cannot be kept whatever the samples are.
         MemoryContractError: the strategy holds more than the budget, or what it may not hold.
         StoreError: the run directory cannot be written or resumed.
+        InputError: it is called while a module is imported for a class that a scenario names.
     """
+    refuse_while_importing("cl_engine.run")
     if not isinstance(scenario, Scenario) or changes:
         scenario = Scenario.load(scenario, **changes)
     scenario.check_budget()

@@ -8,6 +8,7 @@ function happens to be installed; it can have a module imported, which runs what
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import importlib
 import inspect
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from cl_engine.errors import InputError
 from cl_engine.kinds.problems import Problem, Problems, did_you_mean, one_line
 from cl_engine.kinds.signature import options_model
 
@@ -37,6 +39,7 @@ SINGULAR = {
     "backbones": "backbone",
     "codecs": "codec",
 }
+_imported: contextvars.ContextVar[str] = contextvars.ContextVar("_imported", default="")  # a user's module, now
 
 
 class Contract(NamedTuple):
@@ -155,6 +158,19 @@ def spelled(package: str, target: Callable[..., Any]) -> str:
     return next((kind for kind, registered in kinds(package).items() if registered == path), path)
 
 
+def refuse_while_importing(what: str) -> None:
+    """Refuse to start what would import a module whose top level starts it, in one new process after another.
+
+    Raises:
+        InputError: a user's module is being imported.
+    """
+    if name := _imported.get():
+        raise InputError(
+            f"{what} is called while {name!r} is imported, for what it defines; allowed: in a function, or under "
+            "if __name__ == '__main__':"
+        )
+
+
 def _users_module(name: str, folder: Path | None) -> ModuleType:
     """Import a module, with ``folder`` and the current directory last on the import path."""
     folders = [str(folder)] if folder else []
@@ -162,6 +178,7 @@ def _users_module(name: str, folder: Path | None) -> ModuleType:
         folders += {os.getcwd()} - {*folders}
     sys.path.extend(f for f in folders if f not in sys.path)
     importlib.invalidate_caches()  # the file may be younger than what the import system remembers
+    outer = _imported.set(name)
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:  # a user's module may fail in any way while it is imported
@@ -170,6 +187,8 @@ def _users_module(name: str, folder: Path | None) -> ModuleType:
         else:
             what = f"{type(error).__name__}: {one_line(error)}"
         raise _problem(f"cannot import {name!r}: {what}") from error
+    finally:
+        _imported.reset(outer)
 
 
 def _named(path: str) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cl_engine.errors import EngineError
+from cl_engine.kinds.registry import refuse_while_importing
 from cl_engine.reports.results import Results, read_results
 from cl_engine.sweeping.cells import sweep_of
 from cl_engine.sweeping.sweep import run_sweep
@@ -48,9 +49,11 @@ def sweep(
 
     Raises:
         ConfigError: the scenario, its sweep or any of its cells is wrong.
-        InputError: there is no such cluster, or Ray is not installed.
+        InputError: there is no such cluster, Ray is not installed, or a module that a cell names calls this while it
+            is imported.
         SweepStoppedError: it was interrupted, or the folder cannot be written any more.
     """
+    refuse_while_importing("cl_engine.sweep")
     found = sweep_of(scenario, overrides)
     folder = Path(out) / found.name
     outcome = run_sweep(
