@@ -49,8 +49,8 @@ def sweep(
 
     Raises:
         ConfigError: the scenario, its sweep or any of its cells is wrong.
-        InputError: there is no such cluster, Ray is not installed, or a module that a cell names calls this while it
-            is imported.
+        InputError: there is no such cluster, Ray is not installed, or a module that a cell names calls this while
+            it is imported.
         SweepStoppedError: it was interrupted, or the folder cannot be written any more.
     """
     refuse_while_importing("cl_engine.sweep")
