@@ -20,8 +20,8 @@ def shipped(folder: Path = FOLDER) -> dict[str, str]:
 def find(name: str) -> Path:
     """Return the file that ``name`` means: a path, or else the name of a shipped scenario.
 
-    A folder of that name, such as the results of a sweep, is in nobody's way.  A name that is neither is returned as a
-    path, for the reader to report.
+    A folder of that name, such as the results of a sweep, is in nobody's way.  A name that is neither is returned
+    as a path, for the reader to report.
     """
     known = {file.stem: file for file in FOLDER.glob("*.yaml")}
     return known[name] if name in known and not Path(name).is_file() else Path(name)
