@@ -17,12 +17,13 @@ from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Audit, RebuildAudit
 from cl_engine.running.isolated import ProcessAudit
 from cl_engine.running.living import live
-from cl_engine.running.loading import modules_beside
+from cl_engine.running.loading import begin, modules_beside
 from cl_engine.running.pretraining import obtain
 from cl_engine.running.record import RunRecord, memory_facts, result_of
 from cl_engine.running.sharing import Sharing
 from cl_engine.running.store import ResumeError, RunDirectory
 from cl_engine.running.stream import Stream
+from cl_engine.terms.terms import Terms
 
 SHOWN = 5  # other runs that a note names
 
@@ -74,7 +75,7 @@ def run(
     if out is None:
         if reporter:
             reporter.started(scenario, None, 0, None)
-        return RunRecord(_run(scenario, None, None, [], reporter, sharing))
+        return RunRecord(_run(scenario, _terms(scenario), None, None, [], reporter, sharing))
     store = RunDirectory(Path(out) / f"{scenario.name}-{scenario.id}", scenario.identity)
     try:
         state, lines, note = None, [], None
@@ -89,20 +90,27 @@ def run(
                 note = _nothing_to_resume(store.path, scenario)
         elif store.holds_a_run:
             note = f"an earlier run was set aside as {store.set_aside()}"
+        terms = _terms(scenario)
         if not lines:
-            store.start(scenario.to_dict())
-            for name, source in modules.items():
-                store.keep(name, source)
+            begin(store, scenario, terms, modules)
         if reporter:
             reporter.started(scenario, store.path, len(lines), note)
-        result = store.finish(_run(scenario, store, state, lines, reporter, sharing))
+        result = store.finish(_run(scenario, terms, store, state, lines, reporter, sharing))
         return RunRecord(result, store.path)
     finally:
         store.close()
 
 
+def _terms(scenario: Scenario) -> Terms:
+    """Return the terms of a run; models that it receives are trained first, where no earlier run left them."""
+    for model in scenario.received:
+        obtain(model, run)
+    return scenario.terms()
+
+
 def _run(
     scenario: Scenario,
+    terms: Terms,
     store: RunDirectory | None,
     state: bytes | None,
     lines: list[dict[str, Any]],
@@ -114,9 +122,7 @@ def _run(
     No strategy object lives through a boundary.  Learning rebuilds one from what was held and returns what it
     holds; evaluation rebuilds another, so that the accuracy reported is the accuracy of what was kept.
     """
-    for model in scenario.received:
-        obtain(model, run)
-    terms, shared = scenario.terms(), Sharing(scenario, sharing)
+    shared = Sharing(scenario, sharing)
     rebuilder, stream = scenario.rebuilder(shared.terms(terms)), Stream(scenario, terms)
     held = None if state is None else HeldState.read(state, rebuilder.signature(len(lines)))
     audit: Audit = RebuildAudit(rebuilder, shared.train, scenario.analyses)

@@ -18,7 +18,7 @@ from cl_engine.memory.state import HeldState, hold
 from cl_engine.reports.result import CONFIG
 from cl_engine.running.audit import RebuildAudit
 from cl_engine.running.learning import learn
-from cl_engine.running.loading import modules_beside
+from cl_engine.running.loading import begin, modules_beside
 from cl_engine.running.record import RunRecord, memory_facts, result_of
 from cl_engine.running.store import ResumeError, RunDirectory
 from cl_engine.running.stream import Stream
@@ -152,9 +152,7 @@ class Derived:
             modules = modules_beside(self.scenario)
             if store.holds_a_run:
                 store.set_aside()
-            store.start(self.scenario.to_dict())
-            for name, source in modules.items():
-                store.keep(name, source)
+            begin(store, self.scenario, self.terms, modules)
             for index, line in enumerate(lines):  # until the last one there is no state to go on from
                 store.commit(index, self.held.data if index == self.last else b"", line)
             result = result_of(self.scenario, self.terms, lines, self.stream.evaluators)

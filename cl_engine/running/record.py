@@ -65,6 +65,13 @@ class RunRecord:
         found: MemoryRecord = self._result["memory"]
         return found
 
+    @property
+    def classes(self) -> list[int]:
+        """The label that each column of scores stands for, as :func:`cl_engine.load` predicts them."""
+        return [
+            label for experience in self._result["stream"]["experiences"] for label in experience["new_classes"]
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the whole record as plain data, as in ``result.json``."""
         return self._result
