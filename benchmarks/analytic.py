@@ -13,15 +13,14 @@ right.  `queries`: how many samples between two queries make both backends cost 
 import itertools
 import resource
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.linear_model import Ridge
 
 import cl_engine
+from cl_engine.data.samples import DataSet, Samples
 from cl_engine.statistics.sufficient import Recursion, Sums
 
 GAMMA, CLASSES = 0.1, 100
@@ -60,16 +59,13 @@ def stream():
         def theirs(x=x, onehot=onehot):
             return Ridge(alpha=GAMMA, fit_intercept=False, solver="cholesky").fit(x.numpy(), onehot).coef_.T
 
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "features.npz")
-            arrays = {"x_train": x.float().numpy(), "y_train": y.numpy()}
-            np.savez(path, **arrays, x_test=arrays["x_train"][::10], y_test=arrays["y_train"][::10])
-            scenario = {
-                "data": {"kind": "features", "path": str(path)},
-                "stream": {"step": CLASSES // 10},
-                "strategy": {"kind": "g-acil", "width": 0, "gamma": GAMMA},
-            }
-            mine, peer, run = least(5, ours, theirs, lambda scenario=scenario: cl_engine.run(scenario))
+        single = x.float()
+        scenario = {
+            "data": DataSet(Samples(single, y), Samples(single[::10], y[::10])),
+            "stream": {"step": CLASSES // 10},
+            "strategy": {"kind": "g-acil", "width": 0, "gamma": GAMMA},
+        }
+        mine, peer, run = least(5, ours, theirs, lambda scenario=scenario: cl_engine.run(scenario))
         apart = np.linalg.norm(ours().numpy() - theirs()) / np.linalg.norm(theirs())
         print(
             f"d = {width}: ten experiences, ten solutions {mine:.2f} s, Ridge {peer:.2f} s: {mine / peer:.2f}; "
