@@ -3,9 +3,9 @@
 python benchmarks/beside_avalanche.py [--repeats 5] [--width 400]
 
 Generated images of 28 x 28, MLP 784-WIDTH-10, 5 experiences of two classes, evaluated after each on all test
-samples of classes seen.  Offline: 2,000 samples a class, batches of 64, 2 epochs; online: 600 a class, micro-batches
-of 10, one step each, 10 rehearsed beside.  The wider the network, the more of the time is its arithmetic, which is
-the same in both.
+samples of classes seen.  Offline: 2,000 samples a class, batches of 64, 2 epochs; online: 600 a class,
+micro-batches of 10, one step each, 10 rehearsed beside.  The wider the network, the more of the time is its
+arithmetic, which is the same in both.
 CPU seconds of one thread, the fastest of alternating runs.  Start-up: CPU seconds of a fresh process until it can
 train: Avalanche's strategies imported, or a scenario of ours checked.
 """
