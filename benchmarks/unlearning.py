@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/unlearning.py
 
 `g-acil` on generated features of width 512, 100 samples a class and 2 tests; a class, then a hundred samples of as
-many classes, are taken out of streams of 100 and of 1,000 classes in ten experiences.  CPU seconds of one thread, the
-least of three, making the data included.  The run that is made anew is evaluated after every experience.
+many classes, are taken out of streams of 100 and of 1,000 classes in ten experiences.  CPU seconds of one thread,
+the least of three, making the data included.  The run that is made anew is evaluated after every experience.
 """
 
 import tempfile
