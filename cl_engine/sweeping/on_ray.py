@@ -184,10 +184,20 @@ class OnRay:
         )
         return made.remote(self._threads, self._modules)
 
+    def _relieve(self) -> None:
+        """Hand cells whose actors have no room, since a node was lost, to those that hold it and are idle."""
+        waiting = [running for running in self._running if running.place is None]
+        while self._idle and waiting and len(self._running) + len(self._idle) > self._room():
+            running = waiting.pop()
+            self._kill(running.actor)
+            running.actor, running.fresh = self._idle.pop(), False
+            running.pending = running.actor.begin.remote(running.job, running.files)
+
     def _listen(self, timeout: float) -> None:
         if not self._running:
             time.sleep(timeout)
             return
+        self._relieve()
         by_answer = {running.pending: running for running in self._running}
         for answer in self._ray.wait([*by_answer], num_returns=1, timeout=timeout)[0]:
             running = by_answer[answer]
