@@ -9,7 +9,7 @@ import pytest
 
 import cl_engine
 
-HERE = "127.0.0.2"  # Ray takes 127.0.0.1 for the address that others reach this machine by
+HERE = "127.0.0.1"  # where Ray listens to this machine alone; at any other address it does to all
 OBJECT_STORE = 80 << 20  # bytes; the least that Ray accepts is a little less
 
 
@@ -29,6 +29,8 @@ def cluster_of(nodes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, roots)))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # who connects takes 127.0.0.1 for the address that others reach this machine by
+        patch.setattr("ray._private.services.get_node_ip_address", lambda address=None: HERE)
         patch.setenv("RAY_worker_niceness", "0")  # or else whatever runs beside the tests goes first
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:

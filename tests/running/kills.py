@@ -1,4 +1,4 @@
-"""Kill runs at random moments and resume them: ``python tests/running/kills.py KILLS FOLDER [SCENARIOS.json]``.
+"""Kill runs at random moments and resume them: ``PYTHONPATH=. python tests/running/kills.py KILLS FOLDER [SCENARIOS.json]``.
 
 Every run is a forked child with one thread.  Of each configuration one run goes through undisturbed; others are
 killed, with all the children of their own, after a random moment, and followed by one that resumes, until it ends.
