@@ -42,7 +42,10 @@ FAREWELL = 5.0  # seconds that actors are given to remove their scratch folders
 
 @dataclass(eq=False)
 class _Running:
-    """A cell that an actor has; ``place`` is unknown until it has begun there, ``replaced`` an actor that died before."""
+    """A cell that an actor has; ``place`` is unknown until it has begun there.
+
+    ``replaced`` is whether an actor that it was given died before that.
+    """
 
     job: Job
     files: dict[str, bytes]
