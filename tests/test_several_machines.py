@@ -4,6 +4,7 @@ The runs are those of a local sweep and the sums are NumPy's, to the bit, and st
 killed while it has work.  ``python -m pytest -n 0 tests/test_several_machines.py`` shows it.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -25,6 +26,8 @@ from tests.sweeping.watching import Silent, content
 pytestmark = pytest.mark.ray
 
 SAYS_WHERE = """
+import os
+
 from cl_engine.strategies.rehearsal.replay import Replay
 
 try:
@@ -36,7 +39,7 @@ except ImportError:
 class Own(Replay):
     def learn(self, task, samples):
         if ray and ray.is_initialized():
-            print("on", ray.get_runtime_context().get_node_id())
+            print("on", ray.get_runtime_context().get_node_id(), os.getpid())
         super().learn(task, samples)
 """
 SCENARIO = {
@@ -108,8 +111,8 @@ def sweep(tmp_path, monkeypatch):
 
 
 def places(run):
-    """Return the nodes that a run learned on, in the order of its experiences."""
-    return [line.split()[1] for line in (run / "log.txt").read_text().splitlines() if line.startswith("on ")]
+    """Return the node and process that a run learned on, by experience."""
+    return [line.split()[1:] for line in (run / "log.txt").read_text().splitlines() if line.startswith("on ")]
 
 
 def test_a_sweep_runs_on_both_nodes_and_holds_what_a_local_one_holds(cluster, sweep, tmp_path, monkeypatch):
@@ -121,7 +124,7 @@ def test_a_sweep_runs_on_both_nodes_and_holds_what_a_local_one_holds(cluster, sw
     assert ended.value.code == 0
     out = tmp_path / "out" / "tiny"
     assert content(out) == expected
-    used = {place for run in out.glob("tiny-*") for place in places(run)}
+    used = {place for run in out.glob("tiny-*") for place, _ in places(run)}
     assert used == {node.node_id for node in cluster.worker_nodes}
 
 
@@ -132,14 +135,17 @@ def test_a_sweep_that_loses_a_node_in_the_middle_holds_what_a_local_one_holds(cl
     def lose(number):
         (cell,) = (cell for cell in cells if cell.number == number)
         run = tmp_path / "out" / cell.directory
-        lost.extend([run, places(run)[-1]])
-        kill(cluster, lost[-1])
+        node, process = places(run)[-1]
+        lost.extend([run, node])
+        kill(cluster, node)
+        with contextlib.suppress(ProcessLookupError):  # which goes with its node, but may take its time
+            os.kill(int(process), signal.SIGKILL)
 
     outcome = run_sweep(sweep_of(file), tmp_path / "out", Watching(lose), ray=cluster.address)
     assert outcome.states["done"] == 4
     assert content(tmp_path / "out") == expected
     run, node = lost
-    first, last = dict.fromkeys(places(run))
+    first, last = dict.fromkeys(place for place, _ in places(run))
     assert first == node != last
     assert not [*run.glob("*.new")]
 
