@@ -42,16 +42,19 @@ FAREWELL = 5.0  # seconds that actors are given to remove their scratch folders
 
 @dataclass(eq=False)
 class _Running:
-    """A cell that an actor has; ``place`` is unknown until it has begun there."""
+    """A cell that an actor has; ``place`` is unknown until it has begun there.
+
+    ``replaced`` is whether an actor that it was given died before that.
+    """
 
     job: Job
     files: dict[str, bytes]
     store: RunDirectory
     done: int
     actor: Any
-    fresh: bool
     pending: Any
     place: Place | None = None
+    replaced: bool = False
 
 
 class OnRay:
@@ -123,9 +126,8 @@ class OnRay:
         else:
             # resolved here: paths are absolute, and no scenario file is needed there
             job = replace(job, source=scenario.to_dict(), overrides=(), changes={})
-            fresh = not self._idle
-            actor = self._new() if fresh else self._idle.pop()
-            self._running.append(_Running(job, files, store, done, actor, fresh, actor.begin.remote(job, files)))
+            actor = self._idle.pop() if self._idle else self._new()
+            self._running.append(_Running(job, files, store, done, actor, actor.begin.remote(job, files)))
 
     def events(self, timeout: float) -> Iterator[Event]:
         """Yield what the actors say; what is left unsaid by one that died is ``lost``."""
@@ -184,10 +186,20 @@ class OnRay:
         )
         return made.remote(self._threads, self._modules)
 
+    def _relieve(self) -> None:
+        """Hand cells whose actors have no room, since a node was lost, to those that hold it and are idle."""
+        waiting = [running for running in self._running if running.place is None]
+        while self._idle and waiting and len(self._running) + len(self._idle) > self._room():
+            running = waiting.pop()
+            self._kill(running.actor)
+            running.actor, running.replaced = self._idle.pop(), False
+            running.pending = running.actor.begin.remote(running.job, running.files)
+
     def _listen(self, timeout: float) -> None:
         if not self._running:
             time.sleep(timeout)
             return
+        self._relieve()
         by_answer = {running.pending: running for running in self._running}
         for answer in self._ray.wait([*by_answer], num_returns=1, timeout=timeout)[0]:
             running = by_answer[answer]
@@ -243,9 +255,11 @@ class OnRay:
             store.keep(RESULT, files[RESULT])
 
     def _lost(self, running: _Running, error: Exception) -> None:
-        if running.place is None and not running.fresh:  # the actor died while it waited for a cell
+        if (
+            running.place is None and not running.replaced
+        ):  # while idle, or begun on a node that was not yet known dead
             self._kill(running.actor)
-            running.actor, running.fresh = self._new(), True
+            running.actor, running.replaced = self._new(), True
             running.pending = running.actor.begin.remote(running.job, running.files)
             return
         where = f" on {running.place.host}" if running.place else ""

@@ -1,4 +1,4 @@
-"""Kill runs at random moments and resume them: ``python -m tests.running.kills KILLS FOLDER``.
+"""Kill runs at random moments and resume them: ``PYTHONPATH=. python tests/running/kills.py KILLS FOLDER [SCENARIOS.json]``.
 
 Every run is a forked child with one thread.  Of each configuration one run goes through undisturbed; others are
 killed, with all the children of their own, after a random moment, and followed by one that resumes, until it ends.
@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -74,21 +75,31 @@ def outcome(out):
     return (directory / "checkpoint.safetensors").read_bytes(), result["metrics"], result["memory"]["entries"], left
 
 
-def kill(scenario, kills, draw, base):
-    """Kill runs of one configuration; return how many runs were resumed to their end."""
+def in_the_middle(out):
+    """Return whether a run that was killed had finished some experiences, but not the last."""
+    lines = [*Path(out).glob("*/experiences.jsonl")]
+    return any(line.stat().st_size for line in lines) and not [*Path(out).glob("*/result.json")]
+
+
+def kill(scenario, kills, draw, base, inside):
+    """Kill runs of one configuration until so many died, and so many of them in the middle of their stream.
+
+    Returns how many were resumed to their end, how many died, and how many of them in the middle.
+    """
     begun = time.perf_counter()
     assert os.waitpid(start(scenario, base / "whole"), 0)[1] == 0
     span, expected = 1.1 * (time.perf_counter() - begun), outcome(base / "whole")
-    killed = rounds = 0
-    while killed < kills or rounds == 0:
+    killed = middle = rounds = 0
+    while (more := killed < kills or middle < inside) or rounds == 0:
         out = base / f"killed-{rounds}"
         pid = start(scenario, out)
-        if killed < kills:
+        if more:
             time.sleep(draw.uniform(0, span))
             os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
         if os.WIFSIGNALED(status):
             killed += 1
+            middle += in_the_middle(out)
             continue
         assert status == 0, scenario
         assert outcome(out) == expected, scenario
@@ -98,24 +109,39 @@ def kill(scenario, kills, draw, base):
         assert os.waitpid(start(scenario, out), 0)[1] == 0
         assert outcome(out) == expected, scenario
         rounds += 1
-    return rounds
+    return rounds, killed, middle
 
 
-def main(kills, folder):
-    """Spread ``kills`` over all configurations; print a line for each and the total."""
+def main(kills, folder, scenarios, inside):
+    """Spread ``kills`` over all configurations, ``inside`` of each at least; print a line for each and the total."""
     torch.set_num_threads(1)
+    for scenario in scenarios:
+        cl_engine.Scenario.load(scenario)  # imports what its kinds need, once for all runs
     draw, total, ended = random.Random(0), 0, 0
-    scenarios = configurations()
     for number, scenario in enumerate(scenarios):
         share = kills // len(scenarios) + (number < kills % len(scenarios))
         base = Path(folder) / str(number)
         base.mkdir(parents=True)
-        rounds = kill(scenario, share, draw, base)
+        rounds, killed, middle = kill(scenario, share, draw, base, inside)
         shutil.rmtree(base)
-        total, ended = total + share, ended + rounds
-        print(scenario["name"], json.dumps(scenario["strategy"]), share, "kills", rounds, "runs equal", flush=True)
+        total, ended = total + killed, ended + rounds
+        counts = f"{killed} kills, {middle} in the middle of a stream, {rounds} runs equal"
+        print(scenario["name"], json.dumps(scenario["strategy"]), counts, flush=True)
     print(f"{total} kills, {ended} runs resumed to the same bits, {len(scenarios)} configurations", flush=True)
 
 
+def in_a_process(kills, folder, scenarios=None):
+    """Run this file, which forks and so wants no threads beside it; return the lines that it prints."""
+    command = [sys.executable, "-W", "ignore", __file__, str(kills), str(folder)]
+    if scenarios:
+        (folder / "scenarios.json").write_text(json.dumps(scenarios))
+        command.append(str(folder / "scenarios.json"))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(cl_engine.__file__).parent.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    own = [json.loads(Path(file).read_text()) for file in sys.argv[3:]]
+    main(int(sys.argv[1]), sys.argv[2], own[0] if own else configurations(), inside=len(own))

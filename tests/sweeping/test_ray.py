@@ -1,10 +1,7 @@
-"""Sweeps on a Ray cluster of several nodes, all on this machine, some of which are lost."""
+"""Sweeps on a Ray cluster of one node of this machine; tests/test_several_machines.py has several, and loses some."""
 
 import json
-import os
 import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +13,8 @@ from cl_engine.sweeping.executors import Job, Serial
 from cl_engine.sweeping.on_ray import OnRay
 from cl_engine.sweeping.scheduler import Scheduler
 from cl_engine.sweeping.sweep import run_sweep
+from tests.cluster import cluster_of
+from tests.sweeping.watching import Silent
 
 SCENARIO = {
     "name": "tiny",
@@ -36,30 +35,6 @@ class Own(NCM):
         print("learns", task.index)
         super().learn(task, samples)
 """
-OBJECT_STORE = 80 << 20  # bytes; the least that Ray accepts is a little less
-
-
-class Watching:
-    """Calls ``then`` once, when the first cell has finished an experience of several."""
-
-    def __init__(self, then=lambda: None):
-        self.then, self.ends = [then], []
-
-    def begun(self, cells, done, impossible, failed):
-        pass
-
-    def started(self, number, title):
-        pass
-
-    def progress(self, number, done, of):
-        if 0 < done < of and self.then:
-            self.then.pop()()
-
-    def ended(self, number, title, state, why, seconds):
-        self.ends.append((number, state, why))
-
-    def left(self, seconds):
-        pass
 
 
 def held(folder):
@@ -67,7 +42,7 @@ def held(folder):
 
 
 def serially(folder, scenario=SCENARIO):
-    outcome = run_sweep(sweep_of(scenario), folder, Watching(), workers=0)
+    outcome = run_sweep(sweep_of(scenario), folder, Silent(), workers=0)
     assert set(outcome.states.elements()) == {"done"}
     return held(folder)
 
@@ -100,7 +75,7 @@ def test_without_ray_there_is_one_line(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("options", [{"workers": 0, "ray": "auto"}, {"gpus_per_cell": 0.5}])
 def test_options_that_contradict_each_other_are_told_before_anything_is_written(options, tmp_path):
     with pytest.raises(cl_engine.errors.InputError, match="allowed"):
-        run_sweep(sweep_of(SCENARIO), tmp_path / "out", Watching(), **options)
+        run_sweep(sweep_of(SCENARIO), tmp_path / "out", Silent(), **options)
     assert not (tmp_path / "out").exists()
 
 
@@ -109,46 +84,27 @@ def test_options_that_contradict_each_other_are_told_before_anything_is_written(
 def test_a_cluster_that_is_not_there_is_told_in_one_line(address, tmp_path):
     pytest.importorskip("ray", reason="no ray, so no cluster")
     with pytest.raises(cl_engine.errors.InputError, match=f"{address}.*cannot be reached.*allowed") as told:
-        run_sweep(sweep_of(SCENARIO), tmp_path / "out", Watching(), ray=address)
+        run_sweep(sweep_of(SCENARIO), tmp_path / "out", Silent(), ray=address)
     assert "\n" not in str(told.value)
-
-
-@contextmanager
-def cluster_of(nodes):
-    """Start a head without cores, and ``nodes`` nodes of one core each."""
-    pytest.importorskip("ray", reason="no ray, so no cluster")
-    from ray.cluster_utils import Cluster
-
-    patch = pytest.MonkeyPatch()
-    patch.setenv(
-        "PYTHONPATH", os.pathsep.join([str(Path(cl_engine.__file__).parent.parent), *filter(None, sys.path)])
-    )
-    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    head = {"num_cpus": 0, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        yield cluster, [cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE) for _ in range(nodes)]
-    finally:
-        cluster.shutdown()
-        patch.undo()
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    with cluster_of(1) as (made, _):
+    with cluster_of(1) as made:
         yield made
 
 
 @pytest.mark.ray
-def test_a_sweep_that_loses_a_node_in_the_middle_holds_the_same_bytes_as_a_serial_one(tmp_path):
-    expected = serially(tmp_path / "serial")
-    with cluster_of(2) as (cluster, nodes):
-        watcher = Watching(lambda: cluster.remove_node(nodes[0], allow_graceful=False))
-        outcome = run_sweep(sweep_of(SCENARIO), tmp_path / "out", watcher, ray=cluster.address)
-    assert outcome.states["done"] == 6
-    assert not watcher.then, "no node was lost"
-    assert held(tmp_path / "out") == expected
-    assert not [*(tmp_path / "out").glob("*/*.new")]
+def test_a_cell_that_has_no_room_since_a_node_was_lost_waits_for_an_actor_that_is_idle(cluster, tmp_path):
+    sweep = sweep_of({**SCENARIO, "sweep": {"seeds": 2}})
+    executor = OnRay(cluster.address, sweep.cells, threads=1)
+    try:
+        for cell in sweep.cells:  # as if there had been two nodes
+            executor.submit(job(sweep, cell, tmp_path))
+        assert [until_the_end(executor)[-1].what for _ in sweep.cells] == ["done", "done"]
+    finally:
+        executor.close()
+    assert held(tmp_path) == serially(tmp_path / "serial", sweep.source)
 
 
 @pytest.mark.ray
@@ -188,7 +144,7 @@ def test_a_run_that_another_process_holds_is_left_to_it_and_one_that_it_finished
         executor.submit(job(sweep, cell, tmp_path))
         assert [event.what for event in executor.events(0)] == ["locked"]
         other.close()
-        Scheduler(sweep.cells, tmp_path, Serial(), Watching(), source=sweep.source).run()
+        Scheduler(sweep.cells, tmp_path, Serial(), Silent(), source=sweep.source).run()
         executor.submit(job(sweep, cell, tmp_path))
         assert [event.what for event in executor.events(0)] == ["done"]
     finally:
@@ -224,7 +180,7 @@ def test_the_users_own_module_goes_to_the_nodes_and_what_it_prints_comes_back(cl
     monkeypatch.setattr(
         sys, "path", [entry for entry in sys.path if entry != str(tmp_path)]
     )  # as on another machine
-    outcome = run_sweep(sweep, tmp_path / "out", Watching(), ray=cluster.address)
+    outcome = run_sweep(sweep, tmp_path / "out", Silent(), ray=cluster.address)
     assert outcome.states["done"] == 2
     logs = [path.read_text() for path in (tmp_path / "out").glob("*/log.txt")]
     assert all(
@@ -241,8 +197,7 @@ def test_the_users_own_module_goes_to_the_nodes_and_what_it_prints_comes_back(cl
 def test_a_failure_on_a_node_keeps_its_traceback_and_stops_no_other_cell(cluster, tmp_path):
     scenario = {**SCENARIO, "sweep": {"strategy": ["ncm", "finetune"]}, "training": {"epochs": 1, "lr": 1e9}}
     scenario["data"] = {**SCENARIO["data"], "separation": 1e6}
-    watcher = Watching()
-    outcome = run_sweep(sweep_of(scenario), tmp_path, watcher, ray=cluster.address)
+    outcome = run_sweep(sweep_of(scenario), tmp_path, Silent(), ray=cluster.address)
     assert (outcome.states["done"], outcome.states["failed"]) == (1, 1)
     (failed,) = tmp_path.glob("*/failed.json")
     assert "Traceback" in json.loads(failed.read_text())["traceback"]
@@ -255,5 +210,5 @@ def test_a_failure_on_a_node_keeps_its_traceback_and_stops_no_other_cell(cluster
 )
 def test_what_no_node_has_is_told_before_anything_is_written(options, told, cluster, tmp_path):
     with pytest.raises(cl_engine.errors.InputError, match=told):
-        run_sweep(sweep_of(SCENARIO), tmp_path / "out", Watching(), ray=cluster.address, **options)
+        run_sweep(sweep_of(SCENARIO), tmp_path / "out", Silent(), ray=cluster.address, **options)
     assert not (tmp_path / "out").exists()

@@ -1,18 +1,13 @@
-"""Sums over shards in files equal those over all samples at once, wherever they are made."""
+"""Sums over shards in files equal those over all samples at once; tests/test_several_machines.py: on a cluster too."""
 
-import os
 import re
-import signal
 import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-import cl_engine
 from cl_engine.errors import InputError
 from cl_engine.statistics.sufficient import Shard, sum_over
 from cl_engine.statistics.sufficient import sharded as module
@@ -88,46 +83,3 @@ def test_without_ray_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match="Ray is not installed; install it with"):
         sum_over(written(tmp_path, *samples(), [900]), WIDTH, CLASSES, ray=True)
-
-
-@contextmanager
-def local_cluster():
-    ray = pytest.importorskip("ray", reason="needs the ray extra")
-    patch = pytest.MonkeyPatch()
-    roots = [Path(cl_engine.__file__).parent.parent, *filter(None, sys.path)]
-    patch.setenv("PYTHONPATH", os.pathsep.join(map(str, roots)))
-    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 << 20)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-        patch.undo()
-
-
-class KillsItsWorkerOnce:
-    """Doubles features; the process that first calls it is killed on the spot."""
-
-    def __init__(self, mark):
-        self.mark = mark
-
-    def __call__(self, x):
-        try:
-            os.close(os.open(self.mark, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return 2 * x
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-@pytest.mark.ray
-def test_on_ray_the_sums_are_the_same_to_the_bit_though_a_worker_is_killed(tmp_path):
-    shards = written(tmp_path, *samples(), [100] * 9)
-    mark = tmp_path / "killed"
-    with local_cluster():
-        found = sum_over(shards, WIDTH, CLASSES, expand=KillsItsWorkerOnce(str(mark)), ray=True)
-        with pytest.raises(InputError, match="allowed: 6 features"):
-            sum_over(shards, 6, CLASSES, ray=True)
-    assert mark.exists(), "no worker was killed"
-    expected = sum_over(shards, WIDTH, CLASSES, expand=KillsItsWorkerOnce(str(mark)))
-    for name in ("gram", "cross", "counts"):
-        assert torch.equal(getattr(found, name), getattr(expected, name))
