@@ -20,7 +20,7 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     scenario = load_scenario(file, overrides)
     with contextlib.redirect_stdout(sys.stderr):  # a strategy may print
         scenario.check_budget()
-    facts = {
+    facts: dict[str, Any] = {
         "name": scenario.name,
         "id": scenario.id,
         "experiences": len(scenario.plan),
@@ -29,6 +29,7 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         "shape": list(scenario.labels.shape),
         "dtype": str(sample_dtype(scenario.labels.shape)).removeprefix("torch."),
         "fingerprint": scenario.plan.fingerprint,
+        "notes": [*scenario.plan.notes, *map(str, getattr(scenario.source, "notes", ()))],
         "config": scenario.to_dict(),
     }
     departures = scenario.departures()
@@ -45,6 +46,8 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     if scenario.recipe and departures is not None:
         print(f"  {recipe_words(scenario.recipe, departures)}")
     print(f"  {budget_words(scenario.budget())}")
+    for note in facts["notes"]:
+        print(f"  note: {note}")
 
 
 def _in_words(part: Mapping[str, Any]) -> str:
