@@ -13,6 +13,8 @@ from cl_engine.cli.options import File, Json, Set, load_scenario
 
 def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     """Validate a scenario without training anything; refuse a budget that no training could keep."""
+    import numpy as np
+
     from cl_engine.data.samples import sample_dtype
     from cl_engine.reports.budget import budget_words
     from cl_engine.reports.text import recipe_words
@@ -25,7 +27,7 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         "id": scenario.id,
         "experiences": len(scenario.plan),
         "samples": len(scenario.plan.indices),
-        "classes": len(set(scenario.labels.train.tolist())),
+        "classes": len(np.unique(scenario.plan.delivered(scenario.labels.train))),
         "shape": list(scenario.labels.shape),
         "dtype": str(sample_dtype(scenario.labels.shape)).removeprefix("torch."),
         "fingerprint": scenario.plan.fingerprint,
