@@ -6,9 +6,12 @@ import contextlib
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cl_engine.cli.options import File, Json, Set, load_scenario
+
+if TYPE_CHECKING:
+    from cl_engine.config.scenario import Scenario
 
 
 def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
@@ -22,7 +25,7 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     scenario = load_scenario(file, overrides)
     with contextlib.redirect_stdout(sys.stderr):  # a strategy may print
         scenario.check_budget()
-    facts: dict[str, Any] = {
+    facts = {
         "name": scenario.name,
         "id": scenario.id,
         "experiences": len(scenario.plan),
@@ -31,7 +34,7 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         "shape": list(scenario.labels.shape),
         "dtype": str(sample_dtype(scenario.labels.shape)).removeprefix("torch."),
         "fingerprint": scenario.plan.fingerprint,
-        "notes": [*scenario.plan.notes, *map(str, getattr(scenario.source, "notes", ()))],
+        "notes": _notes(scenario),
         "config": scenario.to_dict(),
     }
     departures = scenario.departures()
@@ -44,12 +47,17 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     print("  {experiences} experiences, {samples:,} samples, {classes} classes".format(**facts))
     print(f"  a sample is {facts['dtype']} {facts['shape']}")
     print("  stream fingerprint {fingerprint}".format(**facts))
+    for note in _notes(scenario):
+        print(f"  note: {note}")
     print(f"  strategy {_in_words(scenario.strategy)}")
     if scenario.recipe and departures is not None:
         print(f"  {recipe_words(scenario.recipe, departures)}")
     print(f"  {budget_words(scenario.budget())}")
-    for note in facts["notes"]:
-        print(f"  note: {note}")
+
+
+def _notes(scenario: Scenario) -> list[str]:
+    """Return what stream and data have to say of themselves, such as what was left out."""
+    return [*scenario.plan.notes, *map(str, getattr(scenario.source, "notes", ()))]
 
 
 def _in_words(part: Mapping[str, Any]) -> str:
