@@ -6,18 +6,13 @@ import contextlib
 import json
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cl_engine.cli.options import File, Json, Set, load_scenario
-
-if TYPE_CHECKING:
-    from cl_engine.config.scenario import Scenario
 
 
 def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     """Validate a scenario without training anything; refuse a budget that no training could keep."""
-    import numpy as np
-
     from cl_engine.data.samples import sample_dtype
     from cl_engine.reports.budget import budget_words
     from cl_engine.reports.text import recipe_words
@@ -30,11 +25,11 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         "id": scenario.id,
         "experiences": len(scenario.plan),
         "samples": len(scenario.plan.indices),
-        "classes": len(np.unique(scenario.plan.delivered(scenario.labels.train))),
+        "classes": len(set(scenario.plan.delivered(scenario.labels.train).tolist())),
         "shape": list(scenario.labels.shape),
         "dtype": str(sample_dtype(scenario.labels.shape)).removeprefix("torch."),
         "fingerprint": scenario.plan.fingerprint,
-        "notes": _notes(scenario),
+        "notes": (notes := [*scenario.plan.notes, *map(str, getattr(scenario.source, "notes", ()))]),
         "config": scenario.to_dict(),
     }
     departures = scenario.departures()
@@ -47,17 +42,12 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     print("  {experiences} experiences, {samples:,} samples, {classes} classes".format(**facts))
     print(f"  a sample is {facts['dtype']} {facts['shape']}")
     print("  stream fingerprint {fingerprint}".format(**facts))
-    for note in _notes(scenario):
+    for note in notes:
         print(f"  note: {note}")
     print(f"  strategy {_in_words(scenario.strategy)}")
     if scenario.recipe and departures is not None:
         print(f"  {recipe_words(scenario.recipe, departures)}")
     print(f"  {budget_words(scenario.budget())}")
-
-
-def _notes(scenario: Scenario) -> list[str]:
-    """Return what stream and data have to say of themselves, such as what was left out."""
-    return [*scenario.plan.notes, *map(str, getattr(scenario.source, "notes", ()))]
 
 
 def _in_words(part: Mapping[str, Any]) -> str:
