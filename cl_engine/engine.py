@@ -160,7 +160,7 @@ def _run(
                 reporter.finished(line)
     finally:
         audit.close()
-    return result_of(scenario, terms, lines, [*stream.evaluators, *stream.diagnostics])
+    return result_of(scenario, terms, lines, [*stream.evaluators, *stream.diagnostics], stream.names)
 
 
 def _nothing_to_resume(directory: Path, scenario: Scenario) -> str:

@@ -1,22 +1,25 @@
 """The page about folders of pictures: what it shows is what happens, from the drawing to the last line printed."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+import cl_engine
 from cl_engine.cli.app import _status
 from cl_engine.data.folder import Folder
 
 PAGE = (Path(__file__).parent.parent / "docs" / "folder.md").read_text(encoding="utf-8")
+
+CODE = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CL_ENGINE_CACHE", str(tmp_path / "cache"))
-    (drawing,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
-    exec(compile(drawing, "folder.md", "exec"), {})
+    exec(compile(CODE[0], "folder.md", "exec"), {})
     (scenario,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
     (tmp_path / "pets.yaml").write_text(scenario)
     return tmp_path
@@ -32,6 +35,19 @@ def test_the_transcript_is_what_is_printed(here, monkeypatch, capsys):
         assert _status() == 0
         printed = capsys.readouterr().out.strip()
         assert printed.startswith(shown.strip()), command
+
+
+def test_what_was_learned_predicts_and_goes_on_where_the_pictures_of_the_run_are_not(here, capsys):
+    cl_engine.run("pets.yaml", out="runs")
+    names = {}
+    there, later = CODE[1:]
+    shutil.rmtree("cache")
+    (here / "pets").rename(here / "elsewhere")
+    (here / "pets" / "fox").mkdir(parents=True)  # new pictures, and nothing else of what was learned
+    for picture in (here / "elsewhere" / "fox").iterdir():
+        picture.rename(here / "pets" / "fox" / picture.name)
+    exec(compile(there, "folder.md", "exec"), names)
+    exec(compile(later, "folder.md", "exec"), names)
 
 
 def test_the_sizes_are_what_the_pictures_take(here):

@@ -25,10 +25,11 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         "id": scenario.id,
         "experiences": len(scenario.plan),
         "samples": len(scenario.plan.indices),
-        "classes": len(set(scenario.labels.train.tolist())),
+        "classes": len(set(scenario.plan.delivered(scenario.labels.train).tolist())),
         "shape": list(scenario.labels.shape),
         "dtype": str(sample_dtype(scenario.labels.shape)).removeprefix("torch."),
         "fingerprint": scenario.plan.fingerprint,
+        "notes": (notes := [*scenario.plan.notes, *map(str, getattr(scenario.source, "notes", ()))]),
         "config": scenario.to_dict(),
     }
     departures = scenario.departures()
@@ -41,6 +42,8 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     print("  {experiences} experiences, {samples:,} samples, {classes} classes".format(**facts))
     print(f"  a sample is {facts['dtype']} {facts['shape']}")
     print("  stream fingerprint {fingerprint}".format(**facts))
+    for note in notes:
+        print(f"  note: {note}")
     print(f"  strategy {_in_words(scenario.strategy)}")
     if scenario.recipe and departures is not None:
         print(f"  {recipe_words(scenario.recipe, departures)}")

@@ -17,6 +17,11 @@ from cl_engine.errors import EngineError
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 
+def _misused(error: Any) -> str:
+    asked = error.ctx.command_path if error.ctx else "cl-engine"
+    return f"cl-engine: {' '.join(error.format_message().split())} (see {asked} --help)"
+
+
 def _about(error: EngineError) -> str:
     from cl_engine.config.scenario import ConfigError
     from cl_engine.memory.ledger import MemoryContractError, table
@@ -29,11 +34,7 @@ def _about(error: EngineError) -> str:
 
 # The first row that fits is taken; an error that fits none is a fault of the program and keeps its traceback.
 ENDINGS: list[tuple[Any, Callable[[Any], int], Callable[[Any], str]]] = [
-    (
-        USAGE_ERROR,
-        lambda error: 2,
-        lambda error: f"cl-engine: {' '.join(error.format_message().split())} (see cl-engine --help)",
-    ),
+    (USAGE_ERROR, lambda error: 2, _misused),
     (EngineError, lambda error: error.status, _about),
     ((KeyboardInterrupt, typer.Abort), lambda error: 130, lambda error: "cl-engine: interrupted"),
     (BrokenPipeError, lambda error: 1, lambda error: ""),  # the reader went away, as `| head` does

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import shlex
 import sys
@@ -154,9 +155,10 @@ def _list(cells: list[Cell], folder: Path) -> None:
     from cl_engine.sweeping.scheduler import status_of
 
     rows = [("cell", "sets", "state", "will hold", "why")]
+    print(f"planning what {len(cells):,} cells will hold", file=sys.stderr)
     for cell in cells:
         status = status_of(cell, folder)
-        held, why = "", status.why
+        held, why = "", status.why.removeprefix("new").removeprefix(", ")
         if status.state != "impossible":
             try:
                 with contextlib.redirect_stdout(sys.stderr):
@@ -165,6 +167,8 @@ def _list(cells: list[Cell], folder: Path) -> None:
                 Exception,
                 SystemExit,
             ) as error:  # of the strategy's own: the other cells are listed all the same
-                why = f"{why}; planning it ends with {type(error).__name__}: {one_line(error)}"
+                ended = f"planning it ends with {type(error).__name__}: {one_line(error)}"
+                why = "; ".join(filter(None, [why, ended]))
         rows.append((str(cell.number), cell.title, status.state, held, why))
-    print(aligned(rows))
+    states = collections.Counter(state for _, _, state, *_ in rows[1:])
+    print(f"{aligned(rows)}\n\n{len(cells):,} cells: {', '.join(f'{n:,} {state}' for state, n in states.items())}")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def unlearn(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run; it stays as it is.")],
     classes: Annotated[
-        str | None, typer.Option(metavar="LABEL,...", help="Classes to remove, by their labels in the data.")
+        str | None,
+        typer.Option(metavar="CLASS,...", help="Classes to remove, by their labels in the data or by name."),
     ] = None,
     samples: Annotated[
         Path | None,
@@ -40,9 +41,9 @@ def unlearn(
 
     if classes is None and samples is None:
         raise typer.BadParameter("allowed: --classes, --samples, or both")
-    labels = [] if classes is None else _numbers(classes.replace(",", " "), "--classes")
     places = [] if samples is None else _numbers(_text(samples), str(samples))
     with contextlib.redirect_stdout(sys.stderr):  # a user's module may print
+        labels = [] if classes is None else _labels(classes, run)
         record = unlearn_run(run, classes=labels, samples=places, out=out, certify=certify)
     print(json.dumps(record.to_dict(), allow_nan=False) if as_json else _results(record))
 
@@ -60,6 +61,26 @@ def _results(record: RunRecord) -> str:
             f"{certificate['largest_difference']:.1e}, relative {certificate['relative_difference']:.1e}"
         )
     return "\n".join([*lines, f"run: {record.directory}"])
+
+
+def _labels(text: str, run: Path) -> list[int]:
+    """Return the labels that a text means, in which a class stands by its label or by its name."""
+    from cl_engine.config.scenario import Scenario
+    from cl_engine.kinds.problems import did_you_mean, shown
+    from cl_engine.reports.result import CONFIG
+
+    if all(word.isdecimal() for word in text.replace(",", " ").split()):
+        return _numbers(text.replace(",", " "), "--classes")
+    names = Scenario.load(run / CONFIG).source.load().names
+    labels = {name: label for label, name in names.items()} | {str(label): label for label in names}
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in labels:
+            known = "labels, and names such as " + shown(names[min(names)])
+            raise InputError(
+                f"--classes: there is no class {shown(word)}{did_you_mean(word, labels)}; allowed: {known}"
+            )
+    return [labels[word] for word in words]
 
 
 def _text(file: Path) -> str:

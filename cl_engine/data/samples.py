@@ -257,6 +257,17 @@ class DataSet:
         domains = [part.columns["domain"].numpy() if "domain" in part.columns else None for part in self._parts]
         return Labels(self.train.y.numpy(), self.test.y.numpy(), tuple(self.train.inputs.shape[1:]), *domains)
 
+    @property
+    def names(self) -> dict[int, str]:
+        """Names of the classes by label, ascending; the labels as text where the data has no names.
+
+        >>> x, y = torch.zeros(3, 2), torch.tensor([4, 1, 4])
+        >>> DataSet(Samples(x, y), Samples(x, y), ("ant", "bee")).names
+        {1: 'ant', 4: 'bee'}
+        """
+        known = np.unique(self.train.y.numpy()).tolist()
+        return dict(zip(known, self.classes or map(str, known), strict=True))
+
     def load(self) -> DataSet:
         """Return the data set itself: a :class:`DataSet` is its own source."""
         return self

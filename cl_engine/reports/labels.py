@@ -98,4 +98,5 @@ def _differing(options: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str
 
 
 def _words(options: Mapping[str, Any]) -> list[str]:
-    return [f"{key.rpartition('.')[2]} {value}" for key, value in options.items()]
+    """Return each option's name with its value; the kind of a part goes by the part's name."""
+    return [f"{key.removesuffix('.kind').rpartition('.')[2]} {value}" for key, value in options.items()]

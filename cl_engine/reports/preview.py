@@ -19,7 +19,7 @@ MARGIN = 90  # pixels that axis and legend always take beside the columns
 
 
 def overview(targets: Int64, plan: StreamPlan) -> dict[str, Any]:
-    """Return what there is to know about a plan, as plain data.
+    """Return what there is to know about a plan, as plain data; ``labels`` are in the order of first exposure.
 
     Args:
         targets: the labels of the training samples ``[N]``.
@@ -42,6 +42,7 @@ def overview(targets: Int64, plan: StreamPlan) -> dict[str, Any]:
     return {
         "fingerprint": plan.fingerprint,
         "experiences": experiences,
+        "labels": order.tolist(),
         "samples_delivered": len(plan.indices),
         "samples_dropped": plan.dropped,
         "samples_repeated": len(plan.indices) - (plan.samples - plan.dropped),
@@ -54,9 +55,13 @@ def overview(targets: Int64, plan: StreamPlan) -> dict[str, Any]:
 def table(facts: dict[str, Any]) -> str:
     """Format an overview for the terminal; of very many experiences the first and the last."""
     experiences = facts["experiences"]
-    heading = ["experience", "samples", "classes", "new", "exposed"]
+    heading = ["experience", "samples", "classes", "new", "exposed", "new labels"]
     rows = [
-        [str(t + 1), *(f"{e[k]:,}" for k in ("samples", "classes", "new_classes", "exposed_classes"))]
+        [
+            str(t + 1),
+            *(f"{e[k]:,}" for k in ("samples", "classes", "new_classes", "exposed_classes")),
+            _names(facts["labels"], e["exposed_classes"] - e["new_classes"], e["exposed_classes"]),
+        ]
         for t, e in enumerate(experiences)
     ]
     if "transform" in experiences[0]:
@@ -202,8 +207,8 @@ def _span(position: int, width: int, total: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
-def _names(order: Int64, start: int, stop: int) -> str:
-    labels = order[start:stop].tolist()
+def _names(order: Sequence[int] | Int64, start: int, stop: int) -> str:
+    labels = order[start:stop]
     return ", ".join(map(str, labels[:3])) + (f", ... ({len(labels)})" if len(labels) > 3 else "")
 
 

@@ -155,7 +155,7 @@ class Derived:
             begin(store, self.scenario, self.terms, modules)
             for index, line in enumerate(lines):  # until the last one there is no state to go on from
                 store.commit(index, self.held.data if index == self.last else b"", line)
-            result = result_of(self.scenario, self.terms, lines, self.stream.evaluators)
+            result = result_of(self.scenario, self.terms, lines, self.stream.evaluators, self.stream.names)
             result["metrics"] = {k: v if k in AT_THE_END else None for k, v in result["metrics"].items()}
             result["derived"] = {"how": how, **facts}
             result["notes"].append(f"{how}, not learned: accuracy was measured at the end alone")

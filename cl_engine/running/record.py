@@ -72,6 +72,12 @@ class RunRecord:
             label for experience in self._result["stream"]["experiences"] for label in experience["new_classes"]
         ]
 
+    @property
+    def names(self) -> list[str]:
+        """What these classes are called in the data; their labels as text where it has no names."""
+        found: list[str] | None = self._result["stream"].get("class_names")
+        return [str(label) for label in self.classes] if found is None else found
+
     def to_dict(self) -> dict[str, Any]:
         """Return the whole record as plain data, as in ``result.json``."""
         return self._result
@@ -132,9 +138,13 @@ def memory_facts(entries: Sequence[Entry], transient: Mapping[str, int], policy:
 
 
 def result_of(
-    scenario: Scenario, terms: Terms, lines: Sequence[dict[str, Any]], evaluators: Sequence[Evaluator | Diagnostic]
+    scenario: Scenario,
+    terms: Terms,
+    lines: Sequence[dict[str, Any]],
+    evaluators: Sequence[Evaluator | Diagnostic],
+    names: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """Build the result from the records of all experiences."""
+    """Build the result from the records of all experiences; ``names`` are those of the classes, as exposed."""
     held = [line["held_bytes"] for line in lines]
     training = [sum(line["transient"].values()) for line in lines]
     budget = terms.budget
@@ -151,6 +161,7 @@ def result_of(
             "kind": scenario.stream["kind"],
             "fingerprint": scenario.plan.fingerprint,
             "experiences": [{k: line[k] for k in ("samples", "classes", "new_classes")} for line in lines],
+            **({} if names is None else {"class_names": list(names)}),
             "dropped_samples": scenario.plan.dropped,
             "groups": _groups(scenario.plan.transforms),
             "notes": list(scenario.plan.notes),

@@ -33,6 +33,12 @@ from cl_engine.reports.result import FILE as RESULT
 
 FORMAT = 1
 STATE, INDEX, LOCK, WORK = "checkpoint.safetensors", "checkpoint.json", ".lock", ".work"
+DIFFERS = {  # what a part of a run's identity stands for
+    "run": "its configuration has changed",
+    "fingerprint": "the data's labels or the stream have changed",
+    "data": "the data have changed",
+    "code": "the user's code has changed",
+}
 # What reading JSON raises that is not what was written; RecursionError: nested without end.
 DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 
@@ -216,7 +222,8 @@ class RunDirectory:
     def _check_identity(self, found: object, file: str) -> None:
         for key, value in self.identity.items():
             if not isinstance(found, Mapping) or found.get(key) != value:
-                raise ResumeError(f"{self.path / file}: belongs to another run: its {key} differs")
+                what = f"{self.path / file}: belongs to another run: its {key} differs, so {DIFFERS[key]} since"
+                raise ResumeError(f"{what}; allowed: what it was begun with, or a run anew")
 
     def _lines(self, count: int) -> list[bytes]:
         """Return the first lines as they are on the disk; none where they cannot be read."""

@@ -34,6 +34,7 @@ class Stream:
 
     Attributes:
         plan: the plan.
+        names: of the classes in the order of their ids, or None where the data has none.
         terms: what strategies are built and taught under.
         accuracy: measures accuracy.
         evaluators: all that measure what was kept, accuracy first.
@@ -47,6 +48,8 @@ class Stream:
         self.terms = terms
         data = scenario.source.load()
         self.train = data.train
+        names = data.names if data.classes else None
+        self.names = None if names is None else [names[label] for label in self.order.tolist()]
         self.y = torch.from_numpy(class_ids(self.plan.delivered(labels), self.order))
         # Test sets come sorted by label; in an order of our own no neighbour tells what a sample is.
         shuffled = torch.from_numpy(numpy_generator(0, "test order").permutation(len(data.test)))

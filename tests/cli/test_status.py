@@ -11,6 +11,7 @@ import pytest
 import typer
 
 import cl_engine
+from cl_engine.cli.app import app
 from cl_engine.cli.status import exit_status
 from cl_engine.config.scenario import ConfigError
 from cl_engine.errors import EngineError, InputError, known_errors
@@ -55,6 +56,14 @@ def test_an_error_ends_with_its_status_and_its_lines(error, status, told):
     assert found == status
     assert err.splitlines() == told
     assert out == ""
+
+
+def test_an_option_that_a_command_does_not_have_points_to_the_help_of_that_command(capsys):
+    command = typer.main.get_command(app)
+    assert (
+        exit_status(lambda: command.main(["run", "a.yaml", "--sett", "x"], "cl-engine", standalone_mode=False)) == 2
+    )
+    assert capsys.readouterr().err.endswith("(see cl-engine run --help)\n")
 
 
 def test_a_broken_memory_contract_shows_the_entries():

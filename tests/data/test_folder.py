@@ -3,6 +3,7 @@
 import gzip
 import io
 import itertools
+import json
 import os
 import shutil
 import tarfile
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 import cl_engine
+from cl_engine.cli.app import app
 from cl_engine.data.folder import Folder
 from cl_engine.data.samples import DataError
 from cl_engine.kinds.problems import OptionError
@@ -157,6 +160,14 @@ def test_what_is_skipped_stands_in_the_result_and_changes_nothing_else(pets):
     assert after["notes"] == ["files that are no pictures, left out: 1 (cat/broken.txt)"]
     assert after["accuracy"] == before["accuracy"]
     assert after["identity"]["data"] == before["identity"]["data"]
+
+
+def test_a_check_says_who_is_skipped(pets, tmp_path):
+    (pets / "cat" / "broken.png").write_bytes(b"x")
+    scenario = {"data": {"kind": "folder", "path": str(pets), "on_error": "skip"}, "stream": {"step": 1}}
+    (tmp_path / "a.yaml").write_text(json.dumps(scenario | {"strategy": "ncm"}))
+    shown = CliRunner().invoke(app, ["check", str(tmp_path / "a.yaml")]).stdout.splitlines()
+    assert "  note: files that are no pictures, left out: 1 (cat/broken.png)" in shown
 
 
 def test_sizes_that_differ_are_told_with_what_helps(pets):

@@ -30,6 +30,13 @@ def test_the_overview_counts_what_is_delivered():
     assert facts["fingerprint"] in table(facts)
 
 
+def test_the_table_says_which_labels_come_first_in_an_experience():
+    targets = np.repeat([7, 3, 9, 4, 8], 2)
+    plan = plan_of(targets, [np.array([0, 1, 4, 5]), np.array([2, 3, 6, 7, 8, 9, 0])], repeats=True)
+    _, first, second, *_ = table(overview(targets, plan)).splitlines()
+    assert (first.split()[-2:], second.split()[-3:]) == (["7,", "9"], ["3,", "4,", "8"])
+
+
 def test_a_million_samples_of_a_thousand_classes_share_cells_and_lose_nothing():
     targets = np.arange(10**6) % 1000
     plan = gaussian_schedule(targets, experiences=300, seed=0)

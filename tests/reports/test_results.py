@@ -49,6 +49,12 @@ def test_options_that_differ_are_in_the_label_and_nothing_else_is(swept):
     assert {*results.frame().label} == {"ncm", "replay total 4", "replay total 8"}
 
 
+def test_a_part_of_another_kind_goes_by_the_name_of_the_part(tmp_path):
+    strategies = [{"kind": "replay", "total": 4, "backbone": backbone} for backbone in ("identity", "mlp")]
+    frame = cl_engine.sweep(SCENARIO | {"sweep": {"strategy": strategies}}, out=tmp_path, workers=0).frame()
+    assert {*frame.label} == {"replay backbone identity", "replay backbone mlp"}
+
+
 def test_what_did_not_run_is_a_row_without_numbers(swept):
     frame = swept[0].frame()
     impossible = frame[frame.status == "impossible"]

@@ -225,6 +225,23 @@ def test_runs_that_do_not_fit_each_other_are_not_merged(tmp_path):
         merge_runs(whole, whole)
 
 
+def test_a_class_that_is_unlearned_by_its_name_is_the_one_of_that_name(tmp_path):
+    train, test = (cl_engine.Samples(torch.randn(12, 3), torch.arange(12) % 4) for _ in range(2))
+    names = ("ant", "bee", "cat", "dog")
+    parts = {
+        f"{array}_{part}": getattr(own, array).numpy()
+        for part, own in (("train", train), ("test", test))
+        for array in "xy"
+    }
+    np.savez(tmp_path / "animals.npz", **parts, classes=names)
+    run = ran(tmp_path, data={"kind": "npz", "path": str(tmp_path / "animals.npz")}).directory
+    status, out, _ = command("unlearn", run, "--classes", "cat, 1", "--json")
+    assert status == 0
+    assert json.loads(out)["derived"]["removed"]["classes"] == [1, 2]
+    status, _, err = command("unlearn", run, "--classes", "cats")
+    assert (status, "there is no class 'cats', did you mean 'cat'?; allowed: labels, and names" in err) == (2, True)
+
+
 def test_the_commands_print_what_was_done_and_one_line_where_they_cannot(tmp_path):
     shards = [ran(tmp_path, **{"stream.shard": {"of": 2, "parts": [k]}}).directory for k in range(2)]
     status, out, err = command("merge", *shards, "--json")
@@ -242,7 +259,7 @@ def test_the_commands_print_what_was_done_and_one_line_where_they_cannot(tmp_pat
     assert certificate.startswith("certificate: equal to a run without them; largest difference of weights ")
     for words, told in (
         (("unlearn", run), "allowed: --classes, --samples, or both"),
-        (("unlearn", run, "--classes", "3,x"), "--classes: got 'x'; allowed: whole numbers from 0 on"),
+        (("unlearn", run, "--classes", "3,x"), "--classes: there is no class 'x'; allowed: labels, and names such"),
         (("unlearn", run, "--samples", tmp_path / "no.txt"), "cannot be read: No such file"),
         (("merge", run), "allowed: two or more to merge"),
     ):

@@ -8,9 +8,9 @@ from cl_engine.models.backbone import Backbone, global_average_pool, require_ima
 
 
 class ConvNet2(Backbone):
-    """ConvNet2 of MEMO (Zhou et al., ICLR 2023): two blocks of conv3x3, batch norm, ReLU and 2x2 max pooling.
+    """ConvNet2 of MEMO (Zhou et al., ICLR 2023): 38,976 parameters for three input channels, 64 features.
 
-    64 features after global average pooling; 38,976 parameters for three input channels.  Two stages: the blocks.
+    Two blocks of conv3x3, batch norm, ReLU and 2x2 max pooling, which are its stages; then global average pooling.
 
     Raises:
         OptionError: features instead of images, or images under 4x4.

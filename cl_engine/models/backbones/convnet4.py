@@ -9,10 +9,10 @@ from cl_engine.models.backbones.convnet2 import conv_block
 
 
 class ConvNet4(Backbone):
-    """ConvNet4 of MEMO (Zhou et al., ICLR 2023): four convolution blocks, the first with a 7x7 kernel and stride 2.
+    """ConvNet4 of MEMO (Zhou et al., ICLR 2023): 906,240 parameters for three input channels, 512 features.
 
-    512 features after global average pooling; 906,240 parameters for three input channels.  Four stages: the
-    blocks, with 128, 128, 128 and 512 channels.
+    Four convolution blocks with 128, 128, 128 and 512 channels, the first with a 7x7 kernel and stride 2, which are
+    its stages; then global average pooling.
 
     Raises:
         OptionError: features instead of images, or images under 32x32.

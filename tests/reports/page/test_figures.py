@@ -185,3 +185,10 @@ def test_names_of_points_at_one_place_stand_apart(tmp_path):
     low, high = next(e["y"]["scale"]["domain"] for e in [layer["encoding"] for layer in spec["layer"]])
     heights = sorted(name["y"] / (high - low) * spec["height"] for name in names)
     assert all(b - a >= 12 for a, b in pairwise(heights))  # pixels
+
+
+def test_long_names_that_differ_late_are_not_cut_to_the_same(tmp_path):
+    options = [f"codec {codec} model_dtype {dtype}" for codec in ("raw", "jpeg") for dtype in ("float32", "int8")]
+    spec = curves(tmp_path, {f"replay {named}": [0.6, 0.8] for named in options} | {"ncm": [0.5, 0.7]})
+    found = {name["label"] for name in names_of(spec)}
+    assert found == {"replay raw float32", "replay raw int8", "replay jpeg float32", "replay jpeg int8", "ncm"}

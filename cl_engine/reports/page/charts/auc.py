@@ -25,7 +25,7 @@ def auc(found: Mapping[str, Area], looks: Mapping[str, Look], metric: str) -> Sp
     whole = {label: a.estimates for label, a in found.items() if a.complete and a.estimates}
     labels = sorted(whole, key=lambda label: -whole[label]["auc_norm"].mean)
     look = scales(looks)
-    names = {label: short(label) for label in labels}
+    names = short(looks)
     rows = {
         scale: [
             {

@@ -95,8 +95,9 @@ def _panel(
     low, high = y["scale"]["domain"]
     gap = (high - low) * LINE_HEIGHT / height
     heights = moved_apart([end for _, end in ends], gap, low, high)
+    shorter = short(looks)
     names = [
-        {"i": place[label], "label": short(label), "y": h} for (label, _), h in zip(ends, heights, strict=True)
+        {"i": place[label], "label": shorter[label], "y": h} for (label, _), h in zip(ends, heights, strict=True)
     ]
     x = byte_axis([b for b in contest.budgets if b], "budget", [b for b in contest.budgets if b], width)
     if not named_axis:

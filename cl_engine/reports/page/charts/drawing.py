@@ -165,10 +165,24 @@ def whole_ticks(low: float, high: float, most: int = 10) -> list[int]:
     return [*range(first if step == 1 else -(-first // step) * step, last + 1, step)]
 
 
-def short(name: str) -> str:
-    """Return a name as it fits beside a line."""
-    line = " ".join(name.split())
-    return line if len(line) <= LABEL else line[: LABEL - 1] + "…"
+def short(names: Iterable[str]) -> dict[str, str]:
+    """Return names as they fit beside a line.
+
+    Of one that is too long, the words go that all names with its first word have in the same places; what is then
+    still too long is cut.
+
+    >>> list(short(["replay codec raw model_dtype int8", "replay codec jpeg model_dtype int8", "ncm"]).values())
+    ['replay raw', 'replay jpeg', 'ncm']
+    """
+    words = {name: name.split() for name in names}
+    found = {}
+    for name, own in words.items():
+        line = " ".join(own)
+        alike = [other for other in words.values() if other[:1] == own[:1]]
+        if len(line) > LABEL and len({len(other) for other in alike}) == 1 < len(alike):
+            line = " ".join(word for k, word in enumerate(own) if not k or len({other[k] for other in alike}) > 1)
+        found[name] = line if len(line) <= LABEL else line[: LABEL - 1] + "…"
+    return found
 
 
 def _apart(places: Sequence[float], widths: Sequence[float], width: float, low: float, high: float) -> list[bool]:

@@ -57,8 +57,9 @@ def over_time(
     y = percent_axis([p["y"] for p in points], "accuracy on classes seen, %")
     low, high = y["scale"]["domain"]
     heights = moved_apart([end for _, end in ends], (high - low) * 13 / plot[1], low, high)
+    shorter = short(looks)
     names = [
-        {"i": place[label], "label": short(label), "y": h} for (label, _), h in zip(ends, heights, strict=True)
+        {"i": place[label], "label": shorter[label], "y": h} for (label, _), h in zip(ends, heights, strict=True)
     ]
     ends_of_x = [p["x"] for p in points] or [1.0]
     first = 0.0 if along == "samples" else min(ends_of_x)

@@ -95,7 +95,8 @@ def pareto(
             }
         )
     starts = [p for k, p in enumerate(front) if not k or p["i"] != front[k - 1]["i"]]  # a stretch has one name
-    names = [{**p, "label": short(list(looks)[p["i"]])} for p in starts]
+    shown = [*short(looks).values()]
+    names = [{**p, "label": shown[p["i"]]} for p in starts]
     layers.append(
         {
             "data": {"values": _apart(names, points, (x["scale"]["domain"], y["scale"]["domain"]), plot)},

@@ -51,8 +51,9 @@ def series(
     high_enough = max(high, GAP * (len(ends) + 1))
     wanted = [_place(y, low, top, log) * high_enough for *_, y in ends]
     heights = moved_apart(wanted, GAP, 0, high_enough)
+    shorter = short(drawn)
     names = [
-        {"k": k, "label": short(key), "y": _value(at / high_enough, low, top, log)}
+        {"k": k, "label": shorter[key], "y": _value(at / high_enough, low, top, log)}
         for (k, key, _), at in zip(ends, heights, strict=True)
     ]
     y: Spec = {
