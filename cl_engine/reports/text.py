@@ -13,12 +13,13 @@ from cl_engine.reports.result import FILE, ResultError, read_result
 def size(amount: int | float) -> str:
     """Return bytes in the largest fitting binary unit.
 
-    >>> size(0), size(1536), size(8_080_080)
-    ('0 B', '1.5 KiB', '7.71 MiB')
+    >>> size(0), size(1536), size(8_080_080), size(1_023_590)
+    ('0 B', '1.5 KiB', '7.71 MiB', '1,000 KiB')
     """
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if amount >= factor:
-            return f"{amount / factor:.3g} {unit}" if amount < 1000 * factor else f"{amount / factor:,.0f} {unit}"
+            few = amount < 999.5 * factor  # from there on three digits would be 1e+03
+            return f"{amount / factor:.3g} {unit}" if few else f"{amount / factor:,.0f} {unit}"
     return f"{amount:,.0f} B"
 
 
