@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,16 @@ def slug(name: str) -> str:
     'mine-mine-width-32'
     """
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "unnamed"
+
+
+def untaken(name: str, taken: Container[str]) -> str:
+    """Return a name, with a number behind it where it is taken.
+
+    >>> untaken("a", {"a", "a-2"}), untaken("b", {"a"})
+    ('a-3', 'b')
+    """
+    numbered = (name if k == 1 else f"{name}-{k}" for k in count(1))
+    return next(found for found in numbered if found not in taken)
 
 
 def decimal(value: float, digits: int, sign: bool = False) -> str:
