@@ -286,6 +286,13 @@ def test_the_written_file_is_whole_and_nothing_is_left_beside_it(tmp_path):
     assert path.read_text(encoding="utf-8").endswith("</html>\n")
 
 
+def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path):
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(OSError, match=r"page\.html"):
+        write_page(page_of(synthetic.oracle_rows(seeds=2)), tmp_path / "page.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
 @pytest.mark.parametrize(("strategies", "budgets", "limit"), [(8, 5, 1_000_000), (29, 7, 3_000_000)])
 def test_a_page_of_hundreds_of_cells_is_small(strategies, budgets, limit):
     rows = synthetic.sweep_rows(synthetic.strategies(strategies), budgets, 5)
