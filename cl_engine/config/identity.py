@@ -21,7 +21,7 @@ def user_modules(parts: Iterable[object]) -> list[Path]:
     """Return the files of the modules that the user's own kinds come from, sorted; none of this package.
 
     Args:
-        parts: what a scenario names, resolved: mappings with ``kind`` at any depth.
+        parts: what a scenario names, resolved: mappings with ``kind`` at any depth, in lists too.
     """
     found = {_source(kind.partition(":")[0]) for part in parts for kind in _kinds(part) if ":" in kind}
     return sorted(path for path in found if path is not None)
@@ -42,6 +42,9 @@ def _kinds(part: object) -> Iterable[str]:
         if isinstance(part.get("kind"), str):
             yield part["kind"]
         for value in part.values():
+            yield from _kinds(value)
+    elif isinstance(part, list | tuple):
+        for value in part:
             yield from _kinds(value)
 
 

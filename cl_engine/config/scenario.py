@@ -197,7 +197,7 @@ class Scenario:
     @property
     def sources(self) -> list[Path]:
         """The files of the modules that the user's own kinds come from."""
-        return user_modules([self.data, self.stream, self.strategy, dataclasses.asdict(self.memory)])
+        return user_modules([self.to_dict()])
 
     def terms(self, *, dry: bool = False) -> Terms:
         """Return the terms of a run, with ``exemplars: fixed`` worked out; ``dry`` ones need no sample."""

@@ -6,7 +6,6 @@ import contextlib
 import gzip
 import os
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
 from typing import IO, cast
@@ -79,7 +78,6 @@ class Tar(Members):
 
     def __init__(self, path: str) -> None:
         self.file = open(path, "rb")  # noqa: SIM115 - for as long as pictures are read
-        self.lock = threading.Lock()
         self.places: dict[bytes, tuple[int, int]] = {}
 
     def __iter__(self) -> Iterator[Member]:

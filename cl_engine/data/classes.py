@@ -123,8 +123,9 @@ class _Found:
         order = sorted(range(len(files)), key=files.__getitem__)
         self.files = [files[i] for i in order]
         self._check_once()
-        for name in self.files if not self.folders else ():  # an archive need not name its folders
-            self.folders.update(_parents(name))
+        for name in self.files:  # an archive need not name its folders, and may name some of them only
+            if name[: name.rfind(b"/") + 1] not in self.folders:
+                self.folders.update(_parents(name))
         digest = hashlib.sha256(b"\0".join(self.files))  # no name of a file holds a zero byte
         for numbers in (sizes, stamps):
             digest.update(np.array(numbers, dtype="<i8")[order].data)

@@ -49,8 +49,6 @@ class Maker:
 
     Args:
         pictures: what is decoded.
-        pixels: file or array of all rows; None keeps digests only.
-        digests: file or array of the SHA-256 of each row.
     """
 
     def __init__(self, pictures: Pictures) -> None:
@@ -253,7 +251,7 @@ class _Unfinished:
             self.bad.append((row.number, str(row.problem)))
         else:
             self.histogram += row.decoded.histogram
-        return bool(self.seen.all()) if place == len(self.seen) - 1 or self.seen[-1] else False
+        return bool(self.seen[-1] and self.seen.all())  # rows come nearly in order, so the last one is asked first
 
     def told(self) -> dict[str, Any]:
         """Return what is known of the block, as plain data."""

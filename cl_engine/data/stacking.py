@@ -14,11 +14,13 @@ from cl_engine.data.samples import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-GREY = ("1", "L", "LA", "I", "I;16")  # Pillow's modes without colour
+GREY = ("1", "L", "LA", "I")  # Pillow's modes without colour
 
 
 def stacked(pictures: Iterable[Image], count: int, size: int | None) -> Tensor:
     """Return ``count`` pictures as uint8 ``[N, C, H, W]``: grey if all of them are, else RGB.
+
+    16-bit greys keep their high byte.
 
     Args:
         pictures: what Pillow opens, as often as ``count`` says.
@@ -32,6 +34,8 @@ def stacked(pictures: Iterable[Image], count: int, size: int | None) -> Tensor:
 
     found: Tensor | None = None
     for row, picture in enumerate(pictures):
+        if picture.mode.startswith("I;16"):  # Pillow would cut every value off at 255
+            picture = Image.fromarray((np.asarray(picture, dtype=np.uint16) >> 8).astype(np.uint8))
         picture = picture.convert("L" if picture.mode in GREY else "RGB")
         if size is not None:
             picture = picture.resize((size, size), Image.Resampling.BILINEAR)

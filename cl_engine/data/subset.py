@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from typing import Annotated, Any
@@ -62,10 +61,14 @@ class Subset:
         return Labels(whole.train[train], whole.test[test], whole.shape, *domains)
 
     def load(self) -> DataSet:
-        """Return the samples that stay, in the order that they have there."""
+        """Return the samples that stay, in the order that they have there, and the names of their classes."""
         self.labels()  # says what is wrong with the classes
         whole = self.source.load()
-        return dataclasses.replace(whole, train=self._of(whole.train), test=self._of(whole.test))
+        names = whole.classes
+        if names is not None:
+            stays = self._chosen(np.unique(whole.train.y.numpy()))
+            names = tuple(name for name, stay in zip(names, stays.tolist(), strict=True) if stay)
+        return DataSet(self._of(whole.train), self._of(whole.test), names)
 
     def identity(self) -> str:
         """Return the SHA-256 over what the data is and which classes stay."""

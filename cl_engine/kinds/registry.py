@@ -40,6 +40,7 @@ SINGULAR = {
     "codecs": "codec",
 }
 _imported: contextvars.ContextVar[str] = contextvars.ContextVar("_imported", default="")  # a user's module, now
+FURTHER: set[str] = set()  # folders that were put on the import path for modules of users
 
 
 class Contract(NamedTuple):
@@ -176,11 +177,13 @@ def _users_module(name: str, folder: Path | None) -> ModuleType:
     folders = [str(folder)] if folder else []
     with contextlib.suppress(OSError):  # the current directory may be gone
         folders += {os.getcwd()} - {*folders}
-    sys.path.extend(f for f in folders if f not in sys.path)
+    further = [f for f in folders if f not in sys.path]
+    sys.path.extend(further)
+    FURTHER.update(further)
     importlib.invalidate_caches()  # the file may be younger than what the import system remembers
     outer = _imported.set(name)
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
     except (Exception, SystemExit) as error:  # a user's module may fail in any way while it is imported
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             what = f"there is no module {error.name!r} in {', '.join(folders)} or among the installed packages"
@@ -189,6 +192,23 @@ def _users_module(name: str, folder: Path | None) -> ModuleType:
         raise _problem(f"cannot import {name!r}: {what}") from error
     finally:
         _imported.reset(outer)
+    if folder:
+        _check_beside(module, folder)
+    return module
+
+
+def _check_beside(module: ModuleType, folder: Path) -> None:
+    """Refuse a module that another folder has given its name to: a process has one module of each name."""
+    path = module.__name__.replace(".", "/")
+    ends = (f"{path}.py", f"{path}/__init__.py")
+    beside = next((file for end in ends if (file := folder / end).is_file()), None)
+    loaded = Path(module.__file__ or "")
+    if beside is None or loaded not in {Path(other, end) for other in FURTHER for end in ends}:
+        return
+    with contextlib.suppress(OSError):  # what is gone cannot be compared
+        if loaded.read_bytes() != beside.read_bytes():
+            what = f"{module.__name__!r} is {loaded} in this process, and {beside} is another module"
+            raise _problem(f"{what}; allowed: another name, or a process of its own")
 
 
 def _named(path: str) -> Any:

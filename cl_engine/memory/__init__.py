@@ -6,7 +6,11 @@ The names below are imported on first use.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cl_engine.memory.beside import Beside
+    from cl_engine.memory.exemplars import Column, Exemplars, Limits, class_means, herding, nearest_to_mean
 
 _HOMES = {
     "Beside": "cl_engine.memory.beside",
@@ -24,3 +28,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'cl_engine.memory' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

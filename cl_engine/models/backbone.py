@@ -15,7 +15,7 @@ from cl_engine.kinds.problems import OptionError, Problems
 from cl_engine.kinds.registry import load
 from cl_engine.kinds.signature import Part
 from cl_engine.kinds.validation import resolve
-from cl_engine.models.inputs import Inputs, to_float
+from cl_engine.models.inputs import Inputs
 from cl_engine.models.renaming import Renaming
 
 BackboneOption = Annotated[
@@ -139,15 +139,3 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             raise TypeError(
                 f"cannot initialise a {type(layer).__name__}; allowed: convolution, linear, normalisation"
             )
-
-
-__all__ = [
-    "Backbone",
-    "BackboneOption",
-    "build_backbone",
-    "global_average_pool",
-    "initialise",
-    "meta_backbone",
-    "require_images",
-    "to_float",
-]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from cl_engine.reports.result import FILE, ResultError, read_result
 def size(amount: int | float) -> str:
     """Return bytes in the largest fitting binary unit.
 
-    >>> size(0), size(1536), size(8_080_080)
-    ('0 B', '1.5 KiB', '7.71 MiB')
+    >>> size(0), size(1536), size(8_080_080), size(1_023_590)
+    ('0 B', '1.5 KiB', '7.71 MiB', '1,000 KiB')
     """
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if amount >= factor:
-            return f"{amount / factor:.3g} {unit}" if amount < 1000 * factor else f"{amount / factor:,.0f} {unit}"
+            few = amount < 999.5 * factor  # from there on three digits would be 1e+03
+            return f"{amount / factor:.3g} {unit}" if few else f"{amount / factor:,.0f} {unit}"
     return f"{amount:,.0f} B"
 
 
@@ -38,6 +40,16 @@ def slug(name: str) -> str:
     'mine-mine-width-32'
     """
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "unnamed"
+
+
+def untaken(name: str, taken: Container[str]) -> str:
+    """Return a name, with a number behind it where it is taken.
+
+    >>> untaken("a", {"a", "a-2"}), untaken("b", {"a"})
+    ('a-3', 'b')
+    """
+    numbered = (name if k == 1 else f"{name}-{k}" for k in count(1))
+    return next(found for found in numbered if found not in taken)
 
 
 def decimal(value: float, digits: int, sign: bool = False) -> str:

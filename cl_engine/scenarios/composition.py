@@ -101,8 +101,8 @@ def _once(
         plan = _for(family, targets, domains)(**options)
     if not isinstance(plan, StreamPlan):
         raise OptionError("kind", f"{family.__name__} makes no StreamPlan")
-    for name in ("drift", "sizes", "label_noise"):
-        if name in modifiers:
+    for name in MODIFIERS:
+        if name in modifiers and name != "imbalance":
             with _options_of(name):
                 plan = _load(MODIFIERS[name])(targets, plan, **{"seed": seed, **modifiers[name]})
     return plan

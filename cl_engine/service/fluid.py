@@ -40,10 +40,12 @@ class Piece:
     def integral(self, start: float, end: float) -> float:
         """Return the integral of the accuracy between two times inside, of (a + bt) / (c + dt)."""
         (a, c), (a_end, c_end), span = self._at(start), self._at(end), end - start
-        b, d = (a_end - a) / span, (c_end - c) / span
-        if abs(c_end - c) < 1e-9 * c:
+        grown = (c_end - c) / c
+        if abs(grown) < 1e-9:
             return span * (a + a_end) / 2 / c
-        return b / d * span + (a - b * c / d) / d * math.log(c_end / c)
+        # Around log1p: as span b / d + (a - b c / d) / d log(c_end / c) it loses all digits where d is small.
+        share = math.log1p(grown) / grown
+        return span * (a * share + (a_end - a) * (1 - share) / grown) / c
 
     def _at(self, time: float) -> tuple[float, float]:
         """Return how many vectors there would be a right answer from, and how many there are."""

@@ -122,7 +122,10 @@ class Looks:
         self.accuracy.append(float((self.labels[found] == self.query_labels).double().mean()))
         self.fresh.append(float(self.right(self._fresh, time).double().mean()))
         self.current.append(float((store.versions[there] == self._fresh.serving).double().mean()))
-        needed = {*store.versions[there].tolist(), *(() if building is None else (self._fresh.serving,))}
+        needed = {
+            *torch.unique(store.versions[there]).tolist(),
+            *(() if building is None else (self._fresh.serving,)),
+        }
         books = {**self._fresh.codebooks, **store.codebooks}
         self.codebooks.append(sum(books.get(version, 0) for version in needed))
         self.bytes.append(int(store.sizes[there].sum()) + (building or 0) + self.codebooks[-1])

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,7 +163,11 @@ class Scheduler:
         self.running: dict[int, Cell] = {}
         self.lost: Counter[int] = Counter()
         self.places = self._places_of(cells)
-        self.seconds: dict[tuple[str, int], list[float]] = {}  # by strategy, and by whether work is taken over
+        self.alike = Counter(self.keys.values())
+        self.kinds = {cell.number: _kind(cell) for cell in cells}
+        # What ended cells took, and how many those are, by kind and by whether they took work over.
+        self.seconds: defaultdict[tuple[str, int], float] = defaultdict(float)
+        self.times: Counter[tuple[str, int]] = Counter()
         self.outcome = Outcome()
         self.stopping = False
 
@@ -257,7 +261,7 @@ class Scheduler:
 
     def _shares(self, cell: Cell) -> bool:
         key = self.keys.get(cell.number)
-        return key is not None and [*self.keys.values()].count(key) > 1
+        return key is not None and self.alike[key] > 1
 
     def _happened(self, event: Event) -> None:
         cell = self.by_number[event.cell]
@@ -308,17 +312,19 @@ class Scheduler:
 
     def _expected(self, cell: Cell) -> float:
         """Seconds that a cell takes, as far as cells of its strategy or others tell; else its samples."""
-        kind, place = _kind(cell), self.places[cell]
-        known = self.seconds.get((kind, place)) or self.seconds.get((kind, 0))
-        known = known or [s for many in self.seconds.values() for s in many]
-        return sum(known) / len(known) if known else float(len(cell.scenario.plan.indices))
+        kind = self.kinds[cell.number]
+        for known in ((kind, self.places[cell]), (kind, 0)):
+            if self.times[known]:
+                return self.seconds[known] / self.times[known]
+        finished = self.times.total()
+        return sum(self.seconds.values()) / finished if finished else float(len(cell.scenario.plan.indices))
 
     def _note(self, cell: Cell, place: int, seconds: float) -> None:
-        self.seconds.setdefault((_kind(cell), place), []).append(seconds)
+        self.seconds[self.kinds[cell.number], place] += seconds
+        self.times[self.kinds[cell.number], place] += 1
 
     def _left(self) -> float | None:
-        finished = sum(map(len, self.seconds.values()))
-        if finished < 3:
+        if self.times.total() < 3:
             return None
         workers = len(self.running) + self.executor.free
         return sum(map(self._expected, [*self.waiting, *self.running.values()])) / max(workers, 1)

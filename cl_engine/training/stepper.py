@@ -58,7 +58,7 @@ class Stepper:
         self._channels_last = _wants_channels_last(module, options, task)
         if self._channels_last:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._loss_of: dict[Callable[[Samples], Tensor], Callable[[Samples], Tensor]] = {}
+        self._compiled: tuple[Callable[[Samples], Tensor], Callable[[Samples], Tensor]] | None = None
 
     def trains(self, module: nn.Module, groups: Sequence[Mapping[str, Any]] | None) -> bool:
         """Tell whether these are the parameters that it trains."""
@@ -138,7 +138,9 @@ class Stepper:
             self._largest, batch = len(batch), batch.clone()
             self.task.charge("batch", bytes_of([batch.x, batch.y]))
         if self.options.compile:
-            loss = self._loss_of.setdefault(loss, torch.compile(loss))
+            if self._compiled is None or self._compiled[0] != loss:  # the last one alone: online there are many
+                self._compiled = loss, torch.compile(loss)
+            loss = self._compiled[1]
         measured = charged_activations(self.task, self.parameters) if larger else nullcontext()
         with measured, self._precision:
             value = loss(batch)

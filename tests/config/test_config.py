@@ -386,3 +386,13 @@ def test_no_config_whatever_ends_in_a_traceback(tmp_path_factory, tree, random):
     assert bool(lines) == (status == 2)
     assert all(line.startswith((str(path), "cl-engine: ")) for line in lines), lines
     assert "Traceback" not in err.getvalue()
+
+
+@pytest.mark.parametrize("section", ["evaluate: {{compatibility: {{gallery: {}}}}}", "service: {{gallery: {}}}"])
+def test_a_run_is_of_the_code_that_only_its_gallery_names_too(section, tmp_path):
+    module = tmp_path / f"gallery_of_{section[:8].strip(': {')}.py"
+    module.write_text("from cl_engine.data.digits import Digits\n\n\nclass Own(Digits):\n    pass\n")
+    gallery = f"{{data: '{module.stem}:Own', classes: [8, 9]}}"
+    scenario = Scenario.load(write(tmp_path, GOOD.replace("replay\n  total: 30", "ncm") + section.format(gallery)))
+    assert scenario.sources == [module]
+    assert scenario.identity["code"] is not None

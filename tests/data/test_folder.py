@@ -115,6 +115,18 @@ def test_folder_zip_tar_npz_and_api_give_the_same_bits(pets, tmp_path):
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("named", [[], ["some/"], ["some/", "some/pets/", "some/pets/cat/"]], ids=len)
+def test_an_archive_that_names_some_of_its_folders_has_the_classes_of_one_that_names_all(pets, tmp_path, named):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in named:
+            archive.writestr(name, b"")
+        for file in sorted(pets.rglob("*.*")):
+            archive.write(file, f"some/pets/{file.relative_to(pets)}")
+    found, whole = Folder(path=str(tmp_path / "a.zip")).load(), Folder(path=str(pets)).load()
+    assert found.classes == whole.classes == ("cat", "dog", "eel")
+    assert found.identity() == whole.identity()
+
+
 def test_identity_is_of_pixels_and_labels_not_of_places(pets, tmp_path):
     names = [Folder(path=str(pets), cache=how).identity() for how in ("decoded", "encoded", "none")]
     moved = pets.rename(tmp_path / "elsewhere")

@@ -24,6 +24,11 @@ def test_every_mode_is_made_grey_or_colour(mode):
     assert stacked([Image.new(mode, (2, 2))], 1, None).shape[1] in (1, 3)
 
 
+def test_sixteen_bit_greys_keep_their_high_byte():
+    grey = np.array([[0, 255, 256], [16_000, 48_000, 65_535]], dtype=np.uint16)
+    assert stacked([Image.fromarray(grey)], 1, None)[0, 0].tolist() == [[0, 0, 1], [62, 187, 255]]
+
+
 def test_pixels_lie_where_they_did():
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     assert np.array_equal(stacked([Image.fromarray(pixels)], 1, None)[0].permute(1, 2, 0).numpy(), pixels)

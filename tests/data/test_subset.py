@@ -7,8 +7,10 @@ import torch
 import cl_engine
 from cl_engine.config.scenario import Scenario
 from cl_engine.data.digits import Digits
+from cl_engine.data.feature_files import Features
 from cl_engine.data.samples import DataSet, Samples
 from cl_engine.data.subset import Subset
+from cl_engine.models.frozen_file import write_features
 
 DIGITS = {"kind": "digits"}
 
@@ -25,6 +27,21 @@ def test_the_samples_of_the_classes_stay_in_their_order(options):
     labels = Subset(of=DIGITS, **options).labels()
     assert np.array_equal(labels.train, found.train.y.numpy())
     assert (labels.shape, np.unique(labels.test).tolist()) == ((1, 8, 8), [2, 5])
+
+
+@pytest.mark.parametrize(
+    "options", [{"classes": [5, 2]}, {"exclude": [0, 1, 3, 4, 6, 7, 8, 9]}], ids=["stay", "go"]
+)
+def test_a_class_that_stays_keeps_its_name_and_no_other_name_stays(options):
+    assert Digits().load().classes == tuple("0123456789")
+    assert Subset(of=DIGITS, **options).load().classes == ("2", "5")
+
+
+def test_features_of_some_classes_are_read_back_from_the_file_that_they_are_written_to(tmp_path):
+    data = Subset(of=DIGITS, classes=[5, 2]).load()
+    flat = [Samples(part.x.flatten(1).float(), part.y) for part in (data.train, data.test)]
+    write_features(DataSet(*flat, data.classes), tmp_path / "some.npz")
+    assert Features(path=str(tmp_path / "some.npz")).load().classes == ("2", "5")
 
 
 def test_its_identity_is_that_of_the_data_and_of_the_classes_that_stay(tmp_path):

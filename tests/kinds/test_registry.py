@@ -237,6 +237,24 @@ def test_the_current_directory_is_searched_after_the_scenarios_folder(module, tm
         assert load("strategies", f"{name}:Mine", there).place == place
 
 
+@pytest.mark.parametrize("first", ["load", "path"])
+def test_a_module_of_another_scenarios_folder_does_not_stand_in_for_the_one_beside(first, module, tmp_path):
+    source = "from cl_engine.strategies.prototypes.ncm import NCM\nclass Mine(NCM):\n    place = {!r}\n"
+    one, two, copy = (tmp_path / name for name in ("one", "two", "copy"))
+    for folder in (one, two, copy):
+        folder.mkdir()
+    name = module(source.format("one"), one)
+    (two / f"{name}.py").write_text(source.format("two"))
+    (copy / f"{name}.py").write_text(source.format("one"))
+    other = name if first == "load" else module(source.format("x"), one)  # else only their folder is on the path
+    assert load("strategies", f"{other}:Mine", one)
+    with pytest.raises(
+        Problems, match=f"kind: '{name}' is {one}/{name}.py in this process, and {two}/{name}.py is"
+    ):
+        load("strategies", f"{name}:Mine", two)
+    assert load("strategies", f"{name}:Mine", copy).place == "one"
+
+
 def test_a_module_that_is_nowhere_is_reported_with_the_folders_searched(tmp_path, monkeypatch):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()

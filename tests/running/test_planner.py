@@ -198,7 +198,10 @@ def test_the_command():
     text = over.stdout
     assert over.returncode == 3
     assert over.stderr == ""
-    assert "Over the budget after experience 2, 3, 4, 5: a run is refused at once where that is certain, and else stops there." in text
+    assert (
+        "Over the budget after experience 2, 3, 4, 5: a run is refused at once where that is certain, and else stops there."
+        in text
+    )
     assert "worth in exemplars" in text
     assert budget().returncode == 2
     assert "Exit status 3 where that goes over the budget" in budget("--help").stdout

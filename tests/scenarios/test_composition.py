@@ -11,6 +11,7 @@ from cl_engine.scenarios.empty import without_empty
 from cl_engine.scenarios.families.class_incremental import class_incremental
 from cl_engine.scenarios.families.data_incremental import data_incremental
 from cl_engine.scenarios.families.domain_incremental import domain_incremental
+from cl_engine.scenarios.families.repetition_slots import repetition_slots
 from cl_engine.scenarios.modifiers.drift import drift
 from cl_engine.scenarios.modifiers.imbalance import imbalance
 from cl_engine.scenarios.modifiers.label_noise import label_noise
@@ -99,6 +100,14 @@ def test_taking_out_keeps_the_transforms_of_the_rest():
     transforms = tuple({"kind": "permutation", "seed": s} for s in range(3))
     plan = plan_of(TARGETS, [np.arange(0), np.arange(2), np.arange(2, 4)], transforms=transforms)
     assert without_empty(plan, "drop").transforms == transforms[1:]
+
+
+@pytest.mark.parametrize("modifier", [None, "drift", "label_noise"])
+def test_a_stream_that_delivers_nothing_is_refused_as_empty_whatever_modifies_it(modifier):
+    options = {"experiences": 7, "classes_per_experience": 1}  # seven parts of two samples: none has one
+    modifiers = {modifier: ALL[modifier]} if modifier else {}
+    with pytest.raises(OptionError, match="empty: 7 of 7 experiences have no samples"):
+        compose(np.array([5, 5]), repetition_slots, options, modifiers, 3)
 
 
 def test_nothing_empty_changes_nothing():

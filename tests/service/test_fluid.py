@@ -91,6 +91,14 @@ def test_with_several_models_the_integral_is_that_of_many_small_steps(share, rat
     assert fluid(*given).mean() == pytest.approx(stepped(*given, step=0.01), abs=2e-4)
 
 
+@pytest.mark.parametrize("inserts", [1e-1, 1e-2, 1e-3, 1e-4])
+def test_a_gallery_that_hardly_grows_has_the_mean_accuracy_of_one_that_does_not_grow(inserts):
+    policy = Policy("backfill", rate=1e6)  # 1e8 stored images, renewed by the end
+    still, growing = (fluid([[0.7], [0.2, 0.9]], [100.0], 200.0, policy, 1e8, each) for each in (0.0, inserts))
+    assert still.mean(100, 200) == pytest.approx((0.2 + 0.9) / 2)
+    assert growing.mean(100, 200) == pytest.approx(still.mean(100, 200), abs=1e-6)
+
+
 def test_the_accuracy_is_a_number_at_every_time_and_the_pieces_meet():
     found = fluid([[0.5], [0.6, 0.7]], [10.0], 30.0, Policy("backfill", rate=5.0, switch=0.5), 100, 0.0)
     assert [found.pieces[0].start, *(p.end for p in found.pieces)] == sorted({0.0, 10.0, 20.0, 30.0})

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from cl_engine.kinds.problems import OptionError, Problems
 from cl_engine.kinds.schema import schema
-from cl_engine.models.backbone import to_float
+from cl_engine.models.inputs import to_float
 from cl_engine.training.augmentation import PRESETS, Augmentation, augment, augmentation_of, views
 
 # The order of the draws is a promise: runs repeat only as long as it stays.

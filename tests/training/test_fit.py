@@ -51,6 +51,22 @@ def test_online_every_micro_batch_has_its_own_loss():
     assert asked == [0, 1, 2, 3, 4]
 
 
+def test_a_loss_is_compiled_once_however_many_steps_are_taken_with_it(monkeypatch):
+    compiled, module = [], layer()
+
+    class Method:
+        def loss(self, batch):
+            return module(batch.x).square().mean() + module.bias.sum()
+
+    monkeypatch.setattr(torch, "compile", lambda loss: compiled.append(loss) or loss)
+    fit(module, samples(8), task(compile=True, epochs=3, batch_size=2), Method().loss)
+    assert len(compiled) == 1
+    where, method = task(online=True, compile=True), Method()
+    for _ in range(5):
+        fit(module, samples(2), where, method.loss)
+    assert len(compiled) == 2
+
+
 def test_online_a_second_module_needs_a_name_of_its_own_and_then_is_trained():
     where, first, second = task(online=True), layer(), layer()
     batches(first, samples(2), where)

@@ -46,14 +46,12 @@ class Encoded(NamedTuple):
 
     def take(self, index: Tensor) -> Encoded:
         """Return the samples at ``index``, an int64 or bool CPU tensor, in its order."""
+        if index.dtype == torch.bool:
+            index = index.nonzero().flatten()
         sizes = self.sizes[index]
         if len(self.sizes) and self.sizes.min() == self.sizes.max():
             rows = self.flat.view(len(self.sizes), -1)
-            if index.dtype == torch.bool:
-                index = index.nonzero().flatten()
             return Encoded(rows.index_select(0, index.to(self.flat.device)).flatten(), sizes)
-        if index.dtype == torch.bool:
-            index = torch.nonzero(index).flatten()
         parts = torch.split(self.flat, self.sizes.tolist())
         return Encoded(torch.cat([self.flat[:0], *(parts[i] for i in index.tolist())]), sizes)
 

@@ -13,7 +13,7 @@ from cl_engine.reports.exports.files import to_csv
 from cl_engine.reports.exports.latex import latex_table
 from cl_engine.reports.exports.markdown import markdown_table
 from cl_engine.reports.results import Results
-from cl_engine.reports.text import slug
+from cl_engine.reports.text import slug, untaken
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +63,8 @@ def _parts(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     if len(names) == 1:
         yield "", runs
         return
+    endings = [""]
     yield "", over_scenarios(runs)
     for name in names:
-        yield f"-{slug(name)}", runs[runs["scenario"] == name]
+        endings.append(untaken(f"-{slug(name)}", endings))  # long names differ where a file's name is cut
+        yield endings[-1], runs[runs["scenario"] == name]

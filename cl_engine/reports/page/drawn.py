@@ -137,6 +137,7 @@ def ledgers(shown: Shown) -> Iterator[tuple[str, str, str, Spec]]:
     columns = [f"held.{kind}" for kind in kinds]
     means = (
         with_cells(shown, shown.experiences)
+        .fillna(dict.fromkeys(columns, 0.0))  # what a ledger does not name is not held: it counts in the mean
         .groupby(["scenario", "policy", "label", "budget", "experience"], sort=False)[[*columns, "peak"]]
         .mean()
         .reset_index()

@@ -22,7 +22,7 @@ from cl_engine.reports.page.page import Page, page_of, shown_of
 from cl_engine.reports.page.palette import Look, style
 from cl_engine.reports.page.sections import STREAMS
 from cl_engine.reports.results import Results, read_results
-from cl_engine.reports.text import size, slug
+from cl_engine.reports.text import size, slug, untaken
 
 if TYPE_CHECKING:
     import altair
@@ -94,14 +94,10 @@ def figures_of(page: Page) -> dict[str, Spec]:
     shown = shown_of(page)
     colours = _colours(shown.looks.values())
     found: dict[str, Spec] = {}
-    for wanted, words, spec in _figures(shown, page.results):
-        name, k = wanted, 1
-        while name in found:
-            k += 1
-            name = f"{wanted}-{k}"
+    for name, words, spec in _figures(shown, page.results):
         head = {"$schema": SCHEMA, "description": words, "background": "white"}
         own = {key: value for key, value in CONFIG.items() if key != "background"}
-        found[name] = {**head, **_concrete({"config": own, **spec}, colours)}
+        found[untaken(name, found)] = {**head, **_concrete({"config": own, **spec}, colours)}
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cl_engine.reports.page.markup import Markup, join, table, tag
+from cl_engine.reports.text import leaves
 
 NOTES = (
     "The seed is the unit of replication. Intervals are 95 % Student t intervals over seeds (n - 1).",
@@ -90,18 +91,6 @@ def configurations(results: Mapping[str, Mapping[str, Any]]) -> Markup:
             class_="screen",
         ),
     )
-
-
-def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a configuration as dotted keys.
-
-    >>> leaves({"memory": {"budget": 1}, "seed": 0})
-    {'memory.budget': 1, 'seed': 0}
-    """
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
 
 
 def records(runs: Any) -> dict[str, list[Any]]:

@@ -465,9 +465,9 @@ def _number(value: float) -> Markup:
 
 
 def _ledger_table(shown: Shown, frame: Any, columns: Sequence[str]) -> Markup:
-    last = frame.sort_values("experience").groupby("run").tail(1)
+    last = frame.fillna(dict.fromkeys(columns, 0.0)).sort_values("experience").groupby("run").tail(1)
     keys = ["policy", "label", "scenario", "budget"]
-    means = last.groupby(keys, sort=False)[list(columns)].mean().fillna(0)
+    means = last.groupby(keys, sort=False)[list(columns)].mean()
     peaks = frame.groupby(keys, sort=False)["peak"].max()
     rows: list[list[object]] = []
     for key, held in means.iterrows():

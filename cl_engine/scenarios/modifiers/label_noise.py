@@ -51,6 +51,8 @@ def label_noise(
     """
     if flip == "symmetric" and pairs is not None:
         raise OptionError("pairs", "only `flip: asymmetric` has pairs; leave them out")
+    if not len(plan.indices):  # refused when all modifiers have been applied
+        return plan
     # By arrival, whatever the ids are: the draws below must not depend on a class order.
     order = exposure_order(targets, dataclasses.replace(plan, class_order=None))
     delivered = positions_in(order, targets[plan.indices])  # class ids 0..C-1, numbered as they are met

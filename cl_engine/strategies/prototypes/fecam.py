@@ -13,6 +13,7 @@ from cl_engine.data.samples import Samples
 from cl_engine.models.backbone import BackboneOption, build_backbone
 from cl_engine.models.extraction import features_of
 from cl_engine.models.heads import Head
+from cl_engine.strategies.on_features import CHUNK
 from cl_engine.strategies.prototypes.running_means import RunningMeans
 from cl_engine.strategies.strategy import BudgetDecides, Strategy
 from cl_engine.terms.task import Task
@@ -92,7 +93,7 @@ class FeCAM(Strategy):
             self.train_backbone(task, samples)
         if task.dry:
             return  # all sums have their size already
-        for batch in samples.batches(4096):
+        for batch in samples.batches(CHUNK):
             self.add(self.features(batch.x), batch.y)
         self._factors = None
 
@@ -115,7 +116,7 @@ class FeCAM(Strategy):
 
     def features(self, x: Tensor) -> Tensor:
         """Return backbone features ``[B, D]``."""
-        return features_of(self.backbone, self.inputs, x).clone()
+        return features_of(self.backbone, self.inputs, x)
 
     def add(self, features: Tensor, y: Tensor) -> None:
         """Add features ``[N, D]`` of the classes ``y`` to means and scatter, exactly (Chan et al., 1979)."""

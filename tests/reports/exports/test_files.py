@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cl_engine.errors import InputError
-from cl_engine.reports.exports import summary, to_csv, to_parquet
+from cl_engine.reports.exports import summary, to_csv, to_parquet, write_tables
 from tests.reports.exports.runs import frame, rows, sweep
 
 UGLY = ["<b>&amp;", 'say "hi"', "two\nlines", "cr\rhere", "a,b", "50% $x_1^2$ {#}\\~", "ünï"]
@@ -92,3 +93,12 @@ def test_parquet_holds_the_same_columns_with_names_as_dictionaries(tmp_path):
     back = pd.read_parquet(path)
     assert back["average_accuracy"].tolist() == runs["average_accuracy"].tolist()
     assert back["training.lr"].tolist() == ["0.1", "0.1", "auto", "auto"]
+
+
+def test_scenarios_whose_long_names_begin_alike_have_a_table_each(tmp_path):
+    names = [f"{'folder ' * 12}{end}" for end in ("one", "two")]
+    runs = frame(*(rows("ncm", [0.5, 0.6], scenario=name) for name in names))
+    paths, _ = write_tables(SimpleNamespace(frame=lambda per="run": runs), tmp_path)
+    assert sorted(paths) == sorted(tmp_path.iterdir())
+    tables = [path.read_text() for path in paths if path.match("average_accuracy-*.md")]
+    assert sorted(end for end in ("one", "two") for text in tables if f"folder {end}" in text) == ["one", "two"]

@@ -9,9 +9,9 @@ from scipy import stats
 
 import cl_engine
 from cl_engine.reports.exports import latex_table
-from cl_engine.reports.page import Page, sections, write_page
+from cl_engine.reports.page import Page, drawn, sections, write_page
 from cl_engine.reports.page import page_of as page_of_results
-from cl_engine.reports.page.page import html_of
+from cl_engine.reports.page.page import html_of, shown_of
 from tests.reports.page import synthetic
 
 HOSTILE = '<script>alert("1")</script>&amp; \' "q"\nnew line var(--s0) d="M1.23456"'
@@ -286,6 +286,13 @@ def test_the_written_file_is_whole_and_nothing_is_left_beside_it(tmp_path):
     assert path.read_text(encoding="utf-8").endswith("</html>\n")
 
 
+def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path):
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(OSError, match=r"page\.html"):
+        write_page(page_of(synthetic.oracle_rows(seeds=2)), tmp_path / "page.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
 @pytest.mark.parametrize(("strategies", "budgets", "limit"), [(8, 5, 1_000_000), (29, 7, 3_000_000)])
 def test_a_page_of_hundreds_of_cells_is_small(strategies, budgets, limit):
     rows = synthetic.sweep_rows(synthetic.strategies(strategies), budgets, 5)
@@ -422,3 +429,16 @@ def test_a_scenario_is_chosen_for_what_follows_a_stream():
     assert re.search(r'<select id="scenario"><option value="a">a</option><option value="b">b</option>', text)
     titles = re.findall(r"<figcaption>(By experience[^<]*)", text)
     assert titles == [f"By experience, budget 64 KiB, policy full, {name}." for name in "ab"]
+
+
+def test_a_kind_that_a_run_does_not_hold_counts_as_nothing_in_the_mean_and_lifts_no_bar():
+    page = page_of([synthetic.run_row(seed, "icarl", seed, "full", None, 0.5) for seed in (0, 1)])
+    frame = page.experiences
+    whole = frame.loc[frame["experience"] == 5, "held.exemplars"].iloc[0]
+    frame.loc[(frame["experience"] == 1) | (frame["seed"] == 1), "held.exemplars"] = np.nan
+    ((*_, spec),) = drawn.ledgers(shown_of(page))
+    bars = spec["hconcat"][0]["layer"][0]["data"]["values"]
+    assert all(np.isfinite([bar["from"], bar["to"]]).all() for bar in bars)
+    assert min(bar["from"] for bar in bars if bar["x"] < 1) == 0
+    (last,) = [row for row in Reader(html_of(page)).tables["ledger"][0] if row[0][0] == "icarl"]
+    assert whole / 2 in [float(cell["data-v"]) for _, cell in last if "data-v" in cell]

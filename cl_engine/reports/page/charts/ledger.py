@@ -24,7 +24,7 @@ def ledger(rows: Any, budgets: Sequence[int], kinds: Sequence[str], name: str) -
     """Return one strategy's ledger, one panel a budget.
 
     Args:
-        rows: mean over seeds by budget and experience: ``held.<kind>``, ``peak``.
+        rows: mean over seeds by budget and experience: ``held.<kind>``, 0 where nothing is held, and ``peak``.
         budgets: the panels.
         kinds: order and colours of the kinds, shared by the whole page.
         name: of the strategy, for the words of a bar.
@@ -63,14 +63,14 @@ def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:
     rows = rows.sort_values("experience")
     step = -(-len(rows) // MOST) or 1
     rows = rows.iloc[::-1].iloc[::step].iloc[::-1]
-    own = [k for k in kinds if rows[f"held.{k}"].fillna(0).sum() > 0]
+    own = [k for k in kinds if rows[f"held.{k}"].sum() > 0]
     top = max([float(rows[[f"held.{k}" for k in own]].sum(axis=1).max()), budget, float(rows["peak"].max() or 0)])
     unit, factor = next((u for u in UNITS if top >= u[1]), UNITS[-1])
     bars = []
     for experience, values in zip(rows["experience"], rows.to_dict("records"), strict=True):
         base = 0.0
         for kind in own:
-            held = float(values[f"held.{kind}"] or 0)
+            held = float(values[f"held.{kind}"])
             if held > 0:
                 bars.append(
                     {
@@ -80,7 +80,7 @@ def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:
                         "to": (base + held) / factor,
                         "k": kinds.index(kind),
                         "words": f"{name} · {_budget(budget)} · after experience {int(experience)} · "
-                        f"{kind} {size(held)} of {size(sum(float(values[f'held.{k}'] or 0) for k in own))}",
+                        f"{kind} {size(held)} of {size(sum(float(values[f'held.{k}']) for k in own))}",
                     }
                 )
             base += held
