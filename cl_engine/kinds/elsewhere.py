@@ -13,7 +13,7 @@ ELSEWHERE = {
         "cumulative": "`joint`",
         "jointtraining": "`joint`",
         "experience-replay": "`replay`",
-        "der": "`dark-er` (Buzzega et al., as in Mammoth and Avalanche) or `der-expandable` (Yan et al., as in PyCIL)",
+        "der": "`dark-er` (Buzzega et al., Mammoth, Avalanche) or `der-expandable` (Yan et al., PyCIL)",
         "der++": "`dark-er`",
         "derpp": "`dark-er`",
         "agem": "`a-gem`",

@@ -17,7 +17,9 @@ def message(name):
 
 def test_der_is_not_taken_for_er_but_for_both_methods_of_that_name():
     assert "did you mean" not in message("der")
-    assert "'der', which is `dark-er` (Buzzega" in message("der") and "or `der-expandable` (Yan" in message("der")
+    assert "'der', which is `dark-er` (Buzzega et al., Mammoth, Avalanche) or `der-expandable` (Yan" in message(
+        "der"
+    )
 
 
 @pytest.mark.parametrize(("name", "here"), [("DERpp", "dark-er"), ("Naive", "finetune"), ("ewc_on", "ewc")])
@@ -33,4 +35,5 @@ def test_large_letters_are_no_other_name(name, here):
 def test_every_name_from_elsewhere_leads_to_what_is_registered_and_is_not_registered_itself():
     for package, names in ELSEWHERE.items():
         led = {here for words in names.values() for here in re.findall("`([^`]+)`", words)}
-        assert led <= set(kinds(package)) and not set(names) & set(kinds(package))
+        assert led <= set(kinds(package))
+        assert not set(names) & set(kinds(package))
