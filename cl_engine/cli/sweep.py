@@ -118,15 +118,15 @@ def _chosen(cells: list[Cell], numbers: str | None, only: list[str]) -> list[Cel
     if numbers is not None:
         wanted = _numbers(numbers, len(cells))
         cells = [cell for cell in cells if cell.number in wanted]
-    wanted: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for assignment in only:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
             raise typer.BadParameter(f"got --only {assignment!r}; allowed: KEY=VALUE")
         if not any(_sets(cell, key, text) for cell in cells):
             raise typer.BadParameter(f"no cell has {assignment}; allowed: {_allowed(cells, key)}")
-        wanted.setdefault(key, []).append(text)
-    kept = [c for c in cells if all(any(_sets(c, key, t) for t in texts) for key, texts in wanted.items())]
+        values.setdefault(key, []).append(text)
+    kept = [c for c in cells if all(any(_sets(c, key, t) for t in texts) for key, texts in values.items())]
     if not kept:
         raise typer.BadParameter(f"no cell has all of --only {', '.join(only)}; allowed: what one cell sets")
     return kept
