@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cl_engine.cli.options import Json, Set, load_scenario
+from cl_engine.cli.options import Json, Set, load_scenario, note_sweep
 
 
 class Table(str, enum.Enum):
@@ -54,7 +54,9 @@ def _planned(file: str, overrides: list[str] | None, as_json: bool) -> tuple[str
     from cl_engine.running.planner import memory_table, over_budget, plan_memory
 
     with contextlib.redirect_stdout(sys.stderr):  # a strategy may print
-        plan = plan_memory(load_scenario(file, overrides))
+        scenario = load_scenario(file, overrides)
+        note_sweep(scenario, file)
+        plan = plan_memory(scenario)
     return json.dumps(plan) if as_json else memory_table(plan), not over_budget(plan)
 
 

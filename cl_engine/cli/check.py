@@ -8,18 +8,23 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from cl_engine.cli.options import File, Json, Set, load_scenario
+from cl_engine.cli.options import File, Json, Set, load_scenario, swept_cells
 
 
 def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
-    """Validate a scenario without training anything; refuse a budget that no training could keep."""
+    """Validate a scenario without training anything; refuse a budget that no training could keep.
+
+    Of a file with a sweep it is the scenario that the cells change; `cl-engine sweep FILE --dry-run` checks those.
+    """
     from cl_engine.data.samples import sample_dtype
     from cl_engine.reports.budget import budget_words
     from cl_engine.reports.text import recipe_words
 
     scenario = load_scenario(file, overrides)
-    with contextlib.redirect_stdout(sys.stderr):  # a strategy may print
-        scenario.check_budget()
+    cells = swept_cells(scenario)
+    if not cells:  # a cell may have another budget or strategy: a sweep checks each of its own
+        with contextlib.redirect_stdout(sys.stderr):  # a strategy may print
+            scenario.check_budget()
     facts = {
         "name": scenario.name,
         "id": scenario.id,
@@ -32,6 +37,8 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
         "notes": (notes := [*scenario.plan.notes, *map(str, getattr(scenario.source, "notes", ()))]),
         "config": scenario.to_dict(),
     }
+    if cells:
+        facts["cells"] = cells
     departures = scenario.departures()
     if departures is not None:
         facts["departures"] = departures
@@ -48,6 +55,8 @@ def check(file: File, overrides: Set = None, as_json: Json = False) -> None:
     if scenario.recipe and departures is not None:
         print(f"  {recipe_words(scenario.recipe, departures)}")
     print(f"  {budget_words(scenario.budget())}")
+    if cells:
+        print(f"  sweep: {cells:,} cells change this; each one is checked by: cl-engine sweep {file} --dry-run")
 
 
 def _in_words(part: Mapping[str, Any]) -> str:

@@ -27,11 +27,17 @@ class What(str, enum.Enum):
 
 
 def list_kinds(
-    what: Annotated[What | None, typer.Argument(help="Only this; everything without it.")] = None,
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="|".join([*What, "NAME"]),
+            help="Only these, or only the kind of this name, such as memo; everything without it.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List every kind with its description and options, and the options of the other sections of a scenario."""
-    found = {each.value: _listed(each) for each in ([what] if what else What)}
+    found = _named(what) if what and what not in [*What] else _entries([What(what)] if what else [*What])
     if as_json:
         plain = {heading: [_plain(entry) for entry in entries] for heading, entries in found.items()}
         print(json.dumps(plain, allow_nan=False))
@@ -42,6 +48,23 @@ def list_kinds(
             print(f"  {entry['name']}: {entry['description']}")
             for option in entry.get("options", []):
                 print(f"      {option.line()}")
+
+
+def _entries(headings: list[What]) -> dict[str, list[dict[str, Any]]]:
+    return {heading.value: _listed(heading) for heading in headings}
+
+
+def _named(name: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the entries of this name under their headings; several parts may share one."""
+    from cl_engine.kinds.problems import did_you_mean
+
+    entries = _entries([*What])
+    found = {heading: [each for each in own if each["name"] == name] for heading, own in entries.items()}
+    if not any(found.values()):
+        hint = did_you_mean(name, [*entries, *(each["name"] for own in entries.values() for each in own)])
+        allowed = ", ".join(entries)
+        raise typer.BadParameter(f"there is nothing called {name!r}{hint}; allowed: {allowed}, or a kind's name")
+    return {heading: own for heading, own in found.items() if own}
 
 
 def _plain(entry: dict[str, Any]) -> dict[str, Any]:

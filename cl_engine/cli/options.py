@@ -41,6 +41,20 @@ def load_scenario(file: str, overrides: list[str] | None) -> Scenario:
         return Scenario.load(file, overrides or [])
 
 
+def swept_cells(scenario: Scenario) -> int:
+    """Return how many cells the scenario's `sweep` section stands for; 0 without one."""
+    from cl_engine.config.axes import assignments_of
+
+    section = scenario.document.tree.get("sweep")
+    return len(assignments_of(section, scenario.seed)) if section else 0
+
+
+def note_sweep(scenario: Scenario, file: str) -> None:
+    """Say of a file with a `sweep` section that this command leaves it out."""
+    if cells := swept_cells(scenario):
+        print(f"note: without the sweep of its {cells:,} cells, which is: cl-engine sweep {file}", file=sys.stderr)
+
+
 def lost_assignments(overrides: list[str]) -> list[tuple[str, str]]:
     """Return the assignments of which nothing is left, each with the later one that replaces it.
 

@@ -25,6 +25,13 @@ def report(
     tables: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the tables too: CSV, LaTeX, Markdown.")
     ] = None,
+    spread: Annotated[
+        str,
+        typer.Option(
+            metavar="ci|sd|se",
+            help="After ± in LaTeX and Markdown: half of the 95 % t interval, standard deviation or error.",
+        ),
+    ] = "ci",
     figures: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the figures too: SVG, PDF, Vega-Lite.")
     ] = None,
@@ -38,12 +45,15 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report of a sweep: one HTML page that opens anywhere, without a network and without scripts."""
+    from cl_engine.reports.exports.cells import SPREADS
     from cl_engine.reports.page import LISTED, listed, page_of, write_page
     from cl_engine.reports.results import read_results
     from cl_engine.running.store import writing
 
     if cells not in LISTED:
         raise typer.BadParameter(f"got --cells {cells!r}; allowed: {', '.join(LISTED)}")
+    if spread not in SPREADS:
+        raise typer.BadParameter(f"got --spread {spread!r}; allowed: {', '.join(SPREADS)}")
     found = read_results(*folders)
     path = out or folders[0] / "report.html"
     command = shlex.join(["cl-engine", *sys.argv[1:]])
@@ -57,7 +67,7 @@ def report(
 
         with writing(tables):
             tables.mkdir(parents=True, exist_ok=True)
-            files, without = write_tables(found, tables)
+            files, without = write_tables(found, tables, spread)
         written += map(str, files)
         for why in without:
             print(f"note: no table {why}", file=sys.stderr)

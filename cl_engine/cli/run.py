@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cl_engine.cli.options import File, Json, Set, load_scenario
+from cl_engine.cli.options import File, Json, Set, load_scenario, note_sweep
 from cl_engine.errors import EngineError
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def run(
     told = Several(progress, *map(sink, log or []))
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a strategy may print; results stand alone
-            record = run_scenario(load_scenario(file, overrides), out=out, resume=resume, reporter=told)
+            scenario = load_scenario(file, overrides)
+            note_sweep(scenario, file)
+            record = run_scenario(scenario, out=out, resume=resume, reporter=told)
     except KeyboardInterrupt:
         again = shlex.join(["cl-engine", *(a for a in sys.argv[1:] if a != "--resume"), "--resume"])
         where = f"; finished experiences are kept in {progress.directory}" if progress.directory else ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,7 +54,10 @@ def sweep(
     cells: Annotated[str | None, typer.Option(metavar="3,7,10-12", help="Run only these cells.")] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Run only cells that set this, e.g. strategy=memo; repeatable."),
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Run only cells that set this, e.g. strategy=memo; repeatable: either value of one key, all keys.",
+        ),
     ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run cells again that failed before.")
@@ -114,22 +119,43 @@ def _chosen(cells: list[Cell], numbers: str | None, only: list[str]) -> list[Cel
     if numbers is not None:
         wanted = _numbers(numbers, len(cells))
         cells = [cell for cell in cells if cell.number in wanted]
+    values: dict[str, list[str]] = {}
     for assignment in only:
-        key, equals, text = assignment.partition("=")
+        key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
             raise typer.BadParameter(f"got --only {assignment!r}; allowed: KEY=VALUE")
-        kept = [cell for cell in cells if _sets(cell, key.strip(), text.strip())]
-        if not kept:
-            raise typer.BadParameter(f"no cell has {assignment}; allowed: what `sweep --dry-run` lists")
-        cells = kept
-    return cells
+        if not any(_sets(cell, key, text) for cell in cells):
+            raise typer.BadParameter(f"no cell has {assignment}; allowed: {_allowed(cells, key)}")
+        values.setdefault(key, []).append(text)
+    kept = [c for c in cells if all(any(_sets(c, key, t) for t in texts) for key, texts in values.items())]
+    if not kept:
+        raise typer.BadParameter(f"no cell has all of --only {', '.join(only)}; allowed: what one cell sets")
+    return kept
+
+
+def _allowed(cells: list[Cell], key: str) -> str:
+    """Return the values that any of the cells gives the key, a part by its kind; the keys where none sets it."""
+    values = dict.fromkeys(_typed(cell.assignments[key]) for cell in cells if key in cell.assignments)
+    keys = dict.fromkeys(name for cell in cells for name in cell.assignments)
+    return f"{key}={', '.join(values)}" if values else f"the keys {', '.join(keys)}"
+
+
+def _typed(value: Any) -> str:
+    """Return a cell's value as `--only` takes it."""
+    if isinstance(value, Mapping):
+        value = value.get("kind", value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _sets(cell: Cell, key: str, text: str) -> bool:
     from cl_engine.config.axes import same
+    from cl_engine.config.document import SourceError, parse
 
     value = cell.assignments.get(key)
-    return key in cell.assignments and (same(key, value, text) or text == str(value))
+    wanted: list[Any] = [text]
+    with contextlib.suppress(SourceError):
+        wanted.append(parse(f"value: {text}", "--only").tree["value"])
+    return key in cell.assignments and any(same(key, value, each) for each in wanted)
 
 
 def _numbers(text: str, most: int) -> set[int]:

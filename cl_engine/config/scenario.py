@@ -35,7 +35,7 @@ from cl_engine.memory.ledger import KINDS, Entry, ledger
 from cl_engine.scenarios import REDUCTIONS
 from cl_engine.scenarios.exposure import Exposure, exposures
 from cl_engine.scenarios.plan import StreamPlan
-from cl_engine.scenarios.shipped import find
+from cl_engine.scenarios.shipped import find, shipped
 from cl_engine.strategies.rebuilding import Rebuilder
 from cl_engine.strategies.strategy import Strategy
 from cl_engine.terms.received import Received
@@ -331,10 +331,17 @@ def _without_probes(evaluate: Mapping[str, Any]) -> dict[str, Any]:
 
 def _path(scenario: str | Path) -> Path:
     try:
-        return find(scenario) if isinstance(scenario, str) else Path(scenario)
+        path = find(scenario) if isinstance(scenario, str) else Path(scenario)
     except TypeError:
         what = "allowed: the path of a scenario file, a mapping of its keys, or a Scenario"
         raise SourceError(f"scenario: got {shown(scenario)}; {what}") from None
+    if isinstance(scenario, str) and re.fullmatch(r"[\w-]+", scenario) and not path.exists():
+        hint = did_you_mean(scenario, shipped())
+        raise SourceError(
+            f"{scenario}: there is no such file and no shipped scenario of this name{hint}; allowed: the path of a "
+            "YAML file, or a name of `cl-engine list scenarios`"
+        )
+    return path
 
 
 def _without(stream: Mapping[str, Any], derived: frozenset[str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Problems(Exception):
 
 
 def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
-    """Return ``", did you mean 'x'?"`` for the closest known name, or an empty text.
+    """Return ``", did you mean 'x'?"`` for the closest known name, large letters or small, or an empty text.
 
     Args:
         name: what is unknown.
@@ -48,8 +48,9 @@ def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
     >>> did_you_mean("reply", ["replay", "joint"])
     ", did you mean 'replay'?"
     """
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=alike)
-    return f", did you mean {close[0]!r}?" if close else ""
+    small = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), list(small), n=1, cutoff=alike)
+    return f", did you mean {small[close[0]]!r}?" if close else ""
 
 
 def shown(value: object) -> str:

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from cl_engine.errors import InputError
+from cl_engine.kinds.elsewhere import known_as
 from cl_engine.kinds.problems import Problem, Problems, did_you_mean, one_line
 from cl_engine.kinds.signature import options_model
 
@@ -117,7 +118,7 @@ def load(package: str, kind: str, folder: Path | None = None) -> Callable[..., A
     if kind in registered:
         return typing.cast(Callable[..., Any], _named(registered[kind]))
     if ":" not in kind:
-        what = f"there is no {SINGULAR[package]} {kind!r}{did_you_mean(kind, registered)}"
+        what = f"there is no {SINGULAR[package]} {kind!r}{known_as(package, kind, registered)}"
         raise _problem(f"{what}; allowed: {', '.join(registered)}, or package.module:Name")
     module_name, _, name = kind.partition(":")
     module = _users_module(module_name, folder)

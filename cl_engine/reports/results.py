@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -182,6 +183,7 @@ class Results:
             "training_peak_bytes": memory["training_peak_bytes"],
             **{f"seconds_{key}": seconds for key, seconds in result["seconds"].items()},
             "fingerprint": result["stream"]["fingerprint"],
+            "classes_fingerprint": _order(result["stream"]["experiences"]),
             **{key: environment.get(key) for key in ("threads", "device", "cl_engine", "torch")},
         }
 
@@ -350,6 +352,12 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(found, dict):
             yield found
+
+
+def _order(experiences: Sequence[Mapping[str, Any]]) -> str:
+    """Return a hash of which classes each experience exposes first: the class order, whatever samples come."""
+    exposed = json.dumps([experience["new_classes"] for experience in experiences])
+    return hashlib.sha256(exposed.encode()).hexdigest()
 
 
 def _flat(value: Any) -> Any:

@@ -86,9 +86,9 @@ def memory_table(plan: dict[str, Any]) -> str:
     worth += [(name, when, f"{n:,}", f"{n / each:,.1f}") for name, n, when in parts]
     lines = [aligned(rows), "", aligned(worth), "", f"One raw exemplar is {each:,} bytes with its label."]
     if over := over_budget(plan):
-        lines.append(
-            f"Over the budget after experience {', '.join(map(str, over))}: a run is refused at once where that is certain, and else stops there."
-        )
+        after = ", ".join(map(str, over))
+        what = "a run is refused at once where that is certain, and else stops there"
+        lines.append(f"Over the budget after experience {after}: {what}.")
     return "\n".join([*lines, *(f"note: {note}" for note in plan["notes"])])
 
 

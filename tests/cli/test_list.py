@@ -90,3 +90,19 @@ def test_a_wrong_backbone_is_still_told_all_of_them(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["cl-engine", "check", "quickstart", "--set", "strategy.backbone=vgg"])
     assert _status() == 2
     assert "resnet26-bottleneck" in capsys.readouterr().err
+
+
+def test_a_name_lists_that_kind_alone_under_whatever_it_is_a_kind_of(listed):
+    found = strict(listed("memo", "--json"))
+    assert {heading: [entry["name"] for entry in entries] for heading, entries in found.items()} == {
+        "strategies": ["memo"],
+        "recipes": ["memo"],
+    }
+    assert listed("replay").startswith("strategies\n  replay: ")
+
+
+@pytest.mark.parametrize(("name", "meant"), [("strategy", "strategies"), ("iCaRL", "icarl")])
+def test_a_name_that_nothing_has_is_answered_with_the_nearest_that_something_has(name, meant, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["cl-engine", "list", name])
+    assert _status() == 2
+    assert f"there is nothing called {name!r}, did you mean {meant!r}?" in capsys.readouterr().err

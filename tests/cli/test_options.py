@@ -1,4 +1,4 @@
-"""What `--set` loses is said, and nothing else is."""
+"""What `--set` loses is said, and nothing else is; a name that means no scenario is answered with those that do."""
 
 import pytest
 
@@ -36,3 +36,19 @@ def test_a_key_whose_name_begins_alike_is_another_key(monkeypatch, capsys):
     )
     assert _status() == 2
     assert "is lost" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "memory-sweeep",
+            "no shipped scenario of this name, did you mean 'memory-sweep'?; allowed: the path of a YAML",
+        ),
+        ("nothing-like-it", "no shipped scenario of this name; allowed: the path of a YAML file, or a name of"),
+    ],
+)
+def test_a_word_that_is_neither_a_file_nor_shipped_is_answered_as_both(name, said, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["cl-engine", "check", name])
+    assert _status() == 2
+    assert f"{name}: there is no such file and {said}" in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+import statistics
 
 import pytest
 from typer.testing import CliRunner
@@ -29,6 +30,26 @@ def test_the_figures_are_written_and_named_in_the_answer(folder, tmp_path):
     files = json.loads(shown.stdout)["files"]
     assert sorted(files) == sorted(map(str, [folder / "report.html", *(tmp_path / "new" / "f").iterdir()]))
     assert str(tmp_path / "new" / "f" / "pareto.svg") in files
+
+
+def test_the_tables_of_a_report_have_the_spread_that_was_asked_for(folder, tmp_path):
+    values = [100 * value for value in cl_engine.load_results(folder)["average_accuracy"]]
+    for spread, words, half in (
+        ("sd", "standard deviation", statistics.stdev(values)),
+        ("ci", "half-width of the 95 % t-interval", 12.7062047 * statistics.stdev(values) / 2**0.5),
+    ):
+        options = ["--tables", str(tmp_path), "--out", str(tmp_path / "page.html"), "--spread", spread]
+        shown = CliRunner().invoke(app, ["report", str(folder), *options])
+        assert shown.exit_code == 0, shown.output
+        text = (tmp_path / "average_accuracy.md").read_text(encoding="utf-8")
+        assert f"Mean and {words} over 2 seeds" in text
+        assert f"± {half:.1f} |" in text
+
+
+def test_a_spread_that_there_is_not_is_refused_before_anything_is_read(tmp_path):
+    shown = CliRunner().invoke(app, ["report", str(tmp_path / "missing"), "--spread", "std"])
+    assert shown.exit_code == 2
+    assert "got --spread 'std'; allowed: ci, sd, se" in shown.output
 
 
 def test_a_heavy_page_is_written_with_a_line_on_what_to_leave_out(folder, monkeypatch, capsys):

@@ -144,9 +144,17 @@ def _caption(frame: pd.DataFrame, columns: list[Comparison], metric: str, pm: st
     if columns[0].scenario:
         parts.append(columns[0].scenario)
     if "fingerprint" in done and done["seed"].nunique() > 1:
-        fixed = done["fingerprint"].nunique() == 1
-        parts.append("stream fixed over seeds" if fixed else "stream drawn anew for every seed")
+        parts.append(_stream(done))
     return "; ".join(parts) + "."
+
+
+def _stream(done: pd.DataFrame) -> str:
+    """Return what the seeds vary of the stream: nothing, the order of samples, or that of classes too."""
+    if done["fingerprint"].nunique() == 1:
+        return "stream fixed over seeds"
+    if "classes_fingerprint" in done and done["classes_fingerprint"].nunique() == 1:
+        return "one class order, samples drawn anew for every seed"
+    return "stream drawn anew for every seed"
 
 
 def _marks(cell: Cell) -> list[str]:

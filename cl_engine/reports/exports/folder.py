@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 METRICS = ("average_accuracy", "last_accuracy")
 
 
-def write_tables(results: Results, folder: Path) -> tuple[list[Path], list[str]]:
+def write_tables(results: Results, folder: Path, pm: str = "ci") -> tuple[list[Path], list[str]]:
     """Write runs, experiences, summary and pairs as CSV, and a LaTeX and a Markdown table of each main metric.
 
     Of several scenarios there is a table of the means over them and one of each.
+
+    Args:
+        results: the runs.
+        folder: where to.
+        pm: what follows the sign plus-minus, a key of ``SPREADS``.
 
     Returns:
         The files, and why any of them was left out: nothing is finished, say, or there are several streams.
@@ -50,7 +55,7 @@ def write_tables(results: Results, folder: Path) -> tuple[list[Path], list[str]]
             for suffix, table in (("tex", latex_table), ("md", markdown_table)):
                 path = folder / f"{metric}{ending}.{suffix}"
                 try:
-                    path.write_text(table(own, metric), encoding="utf-8")
+                    path.write_text(table(own, metric, pm), encoding="utf-8")
                     written.append(path)
                 except InputError as error:
                     left_out.append(f"{path.name}: {error}")

@@ -157,6 +157,8 @@ def cautions(contest: Contest, runs: Any, tested: int | None) -> list[str]:
         found.append(
             "The stream is the same for every seed: intervals show training noise, not the class order."
             if same
+            else "Every seed has its own stream of one class order: intervals do not include the class order."
+            if fixed_stream(runs, "classes_fingerprint")
             else "Every seed has its own stream: intervals include the order of the stream."
         )
     leader = contest.leader(contest.budgets[-1])
@@ -173,12 +175,19 @@ def cautions(contest: Contest, runs: Any, tested: int | None) -> list[str]:
     return found
 
 
-def fixed_stream(runs: Any) -> bool | None:
-    """Tell whether all seeds of each cell saw one stream; None where some did, or nothing is known."""
+def fixed_stream(runs: Any, column: str = "fingerprint") -> bool | None:
+    """Tell whether all seeds of each cell saw one stream; None where some did, or nothing is known.
+
+    Args:
+        runs: the frame of runs.
+        column: what tells streams apart; ``classes_fingerprint`` looks at their class order alone.
+    """
+    if column not in runs:
+        return None
     done = runs[runs["status"] == "done"]
     keys = [key for key in ("name", "label", "policy", "scenario") if key in done]
     budget = done["budget_bytes"].fillna(0)
-    groups = done.assign(_budget=budget).groupby([*keys, "_budget"])["fingerprint"]
+    groups = done.assign(_budget=budget).groupby([*keys, "_budget"])[column]
     seeds, streams = groups.size(), groups.nunique()
     several = streams[(seeds > 1) & (streams > 0)]
     if not len(several):

@@ -18,8 +18,9 @@ from cl_engine.terms.task import Task
 class NCM(Additive):
     """Nearest class mean of frozen features; holds one sum and one count per class, no sample.
 
-    The classifier of iCaRL (Rebuffi et al., CVPR 2017) over all samples instead of exemplars, features not
-    normalised.  Running sums are float64, so the result does not depend on the order of the samples.
+    Mensink et al., TPAMI 2013, with the Euclidean distance instead of a learned metric.  The classifier of iCaRL
+    (Rebuffi et al., CVPR 2017) takes exemplars instead of all samples, and features of unit length.  Running sums
+    are float64, so the result does not depend on the order of the samples.
     """
 
     budget_decides: ClassVar[BudgetDecides] = "nothing"

@@ -103,6 +103,14 @@ def test_the_caption_says_which_spread_how_many_seeds_and_whether_the_stream_is_
     assert cells(text, "icarl")[0] == "_51.2_ ± 1.0"
 
 
+def test_a_caption_says_that_the_stream_is_drawn_anew_only_where_its_class_order_is():
+    one = markdown_table(sweep().assign(classes_fingerprint="order"), "average_accuracy")
+    assert "; one class order, samples drawn anew for every seed." in one
+    runs = sweep()
+    anew = markdown_table(runs.assign(classes_fingerprint=runs["fingerprint"]), "average_accuracy")
+    assert "; stream drawn anew for every seed." in anew
+
+
 def test_a_spread_that_one_decimal_would_hide_gets_two_digits():
     runs = frame(rows("a", [0.5, 0.5001, 0.5]), rows("b", [0.4, 0.5, 0.6]), rows("c", [0.3, 0.3, 0.3]))
     text = latex_table(runs, "average_accuracy", pm="sd")

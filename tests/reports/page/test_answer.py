@@ -150,7 +150,7 @@ def test_without_a_budget_there_is_still_an_answer():
     ("fingerprints", "said"),
     [
         (["a", "a", "a"], "The stream is the same for every seed"),
-        (["a", "b", "c"], "Every seed has its own stream"),
+        (["a", "b", "c"], "Every seed has its own stream: "),
     ],
 )
 def test_what_the_seeds_vary_is_said(fingerprints, said):
@@ -159,6 +159,21 @@ def test_what_the_seeds_vary_is_said(fingerprints, said):
         row["fingerprint"] = fingerprints[row["seed"]]
     sentences, _ = answer_of(rows)
     assert any(sentence.startswith(said) for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("orders", "said"),
+    [
+        (["o", "o", "o"], "intervals do not include the class order"),
+        (["o", "p", "q"], "intervals include the order of the stream"),
+    ],
+)
+def test_intervals_include_the_class_order_only_where_seeds_vary_it(orders, said):
+    rows = rows_of(CLEAR)
+    for row in rows:
+        row |= {"fingerprint": str(row["seed"]), "classes_fingerprint": orders[row["seed"]]}
+    sentences, _ = answer_of(rows)
+    assert any(said in sentence for sentence in sentences)
 
 
 def test_the_test_set_has_an_error_of_its_own():
