@@ -29,7 +29,10 @@ class Sums:
     Args:
         gram: G, ``[d, d]`` (its upper triangle) or packed ``[d (d + 1) / 2]``, float64 or float32.
         cross: Q, ``[C, d]``, a row a class.
-        counts: n, int64 ``[C]``.
+        counts: n, int64 ``[C]``, samples whose label does not count among them.
+
+    Samples whose label does not count are in G and n and not in Q; so means, scatter, loss and bias are of use where
+    there are none.
 
     >>> sums = Sums.empty(2, classes=2)
     >>> sums.add(torch.eye(2), torch.tensor([0, 1]))
@@ -77,7 +80,14 @@ class Sums:
             x: features ``[N, d]``.
             y: classes, int64 ``[N]``.
             labelled: bool ``[N]``: samples whose label counts; the features of the others enter G alone.
+
+        Raises:
+            InputError: a class that there is no room for; nothing is changed.
         """
+        if len(y) and int(y.max()) >= len(self.counts):
+            raise InputError(
+                f"class {int(y.max())} where there is room for {len(self.counts)}; allowed: grow(classes) before"
+            )
         self._move(x, y, 1, labelled)
 
     def subtract(self, x: Tensor, y: Tensor) -> None:

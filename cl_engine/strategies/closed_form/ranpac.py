@@ -35,6 +35,18 @@ class Divided(NamedTuple):
         self.validated.add(phi[rows:], y[rows:])
 
 
+class Delivered:
+    """The features of an experience, as they came online, and how many rows they are."""
+
+    def __init__(self) -> None:
+        self.parts, self.rows = list[Samples](), 0
+
+    def add(self, part: Samples) -> None:
+        """Add a micro-batch."""
+        self.parts.append(part)
+        self.rows += len(part)
+
+
 class RanPAC(Analytic):
     """RanPAC without its first phase (McDonnell et al., NeurIPS 2023): ridge on ``ReLU(f(x) A)``, A of N(0, 1).
 
@@ -94,26 +106,26 @@ class RanPAC(Analytic):
         self._solved = None
 
     def _learn_online(self, task: Task, samples: Samples) -> None:
-        delivered: list[Samples] = task.keep("delivered", list)
+        delivered: Delivered = task.keep("delivered", Delivered)
         features = torch.zeros(len(samples), self.inputs_width, device=task.device)
         if not task.dry:
             features = self.backbone_features(samples.x).float()
             self.sums.add(self.expand(features.double()), samples.y)
-        delivered.append(Samples(features, samples.y))
-        task.charge("delivered", sum(len(part) for part in delivered) * (4 * self.inputs_width + 8))
+        delivered.add(Samples(features, samples.y))
+        task.charge("delivered", delivered.rows * (4 * self.inputs_width + 8))
         self._solved = None
 
     def end(self, task: Task) -> None:
         """Search for the penalty."""
         if not self.searches:
             return
-        delivered: list[Samples] = task.keep("delivered", list)  # nothing offline
+        delivered: Delivered = task.keep("delivered", Delivered)  # nothing offline
         divided = self._divided(task)
         if task.dry:
             return
-        total, start = sum(len(part) for part in delivered), 0
-        for part in delivered:
-            divided.add(self.expand(part.x.double()), part.y, start, total)
+        start = 0
+        for part in delivered.parts:
+            divided.add(self.expand(part.x.double()), part.y, start, delivered.rows)
             start += len(part)
         if divided.fitted.counts.any() and divided.validated.counts.any():
             self.found.fill_(best_penalty(divided.fitted.spectrum(), divided.validated))

@@ -52,8 +52,12 @@ class NCM(Additive):
         self.counts += torch.bincount(samples.y, minlength=len(self.counts))
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return minus the distance to each class mean, ``-||f(x) - mu_c||``: ``[B, classes]``."""
-        return torch.cdist(self.features(x), self.readout()).neg_()
+        """Return minus the distance to each class mean, ``-||f(x) - mu_c||``: ``[B, classes]``.
+
+        It is minus infinity for a class without samples, such as one that comes later in an experience.
+        """
+        scores = torch.cdist(self.features(x), self.readout()).neg_()
+        return scores.masked_fill_(self.counts == 0, -torch.inf)
 
     def subtract(self, phi: Tensor, y: Tensor) -> None:
         """Subtract features from the sums of their classes."""

@@ -306,3 +306,12 @@ def test_a_recursion_that_loses_its_digits_raises_gamma_and_goes_on_right():
     assert used > 1e-14
     assert torch.isfinite(learner.solution).all()
     assert relative(learner.solution.T, sums.weights(used).weights) < 1e-2
+
+
+def test_a_class_that_there_is_no_room_for_leaves_the_sums_as_they_were():
+    x, y = made()
+    sums = Sums.empty(20, 5)
+    with pytest.raises(InputError, match="class 5 where there is room for 5"):
+        sums.add(x, y)
+    assert not sums.gram.any()
+    assert not sums.cross.any()
