@@ -31,8 +31,7 @@ class Sums:
         cross: Q, ``[C, d]``, a row a class.
         counts: n, int64 ``[C]``, samples whose label does not count among them.
 
-    Samples whose label does not count are in G and n and not in Q; so means, scatter, loss and bias are of use where
-    there are none.
+    Samples whose label does not count are in G and n and not in Q; means, scatter, loss and bias want none of them.
 
     >>> sums = Sums.empty(2, classes=2)
     >>> sums.add(torch.eye(2), torch.tensor([0, 1]))
