@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,6 +11,7 @@ from typing import Any
 from cl_engine.reports.page.charts import curves as curve_charts
 from cl_engine.reports.page.charts import ledger as ledger_charts
 from cl_engine.reports.page.charts.drawing import Spec
+from cl_engine.reports.page.charts.grid import grid
 from cl_engine.reports.page.charts.over_time import over_time
 from cl_engine.reports.page.charts.pareto import pareto as pareto_chart
 from cl_engine.reports.page.contest import METRICS, REFERENCES, Contest, Entrant, contests, scenarios_of
@@ -43,10 +45,15 @@ class Shown:
         """Return those whose accuracy along the stream, matrices and ledgers are shown."""
         return self.scenarios[:SCENARIOS]
 
-    @property
+    @functools.cached_property
     def by_scenario(self) -> list[list[Contest]]:
         """Return the contests of each scenario alone."""
         return [contests(self.runs[self.runs["scenario"] == name], self.entrants) for name in self.scenarios]
+
+    def alone(self, contest: Contest) -> list[Contest]:
+        """Return what a contest is in each scenario alone."""
+        both = contest.policy, contest.metric
+        return [c for own in self.by_scenario for c in own if (c.policy, c.metric) == both]
 
     @property
     def places(self) -> dict[str, int]:
@@ -103,6 +110,28 @@ def paretos(shown: Shown, contest: Contest) -> Iterator[tuple[str, str, Spec]]:
         )
         title = f"{METRICS[contest.metric].capitalize()} over bytes held at most, counted as {policy}{other}."
         yield policy, title, pareto_chart(contest, shown.looks, policy, marks, shown.plot)
+
+
+def grids(shown: Shown, contest: Contest) -> Iterator[tuple[int, str, Spec]]:
+    """Yield budget in bytes (0 for none), a caption, and all strategies in all scenarios, if these are several."""
+    if len(shown.scenarios) < 2:
+        return
+    alone = shown.alone(contest)
+    for budget in contest.budgets:
+        found = {
+            label: {
+                part.scenarios[0]: standing.estimate.mean
+                for part in alone
+                if (standing := part.standings.get((label, budget))) and standing.estimate
+            }
+            for label in shown.looks
+        }
+        done = {label: row for label, row in found.items() if row}
+        if done:
+            order = sorted(done, key=lambda label: (-len(done[label]), -sum(done[label].values())))
+            names = [part.scenarios[0] for part in alone]
+            title = f"{METRICS[contest.metric].capitalize()} in percent, {limit(budget)}"
+            yield budget, f"{title}, policy {contest.policy}.", grid({k: done[k] for k in order}, names, title)
 
 
 def lines_by_budget(shown: Shown, frame: Any, along: str, title: str) -> Iterator[tuple[str, str, int, str, Spec]]:

@@ -122,6 +122,11 @@ def _figures(shown: Shown, results: Any) -> Iterator[tuple[str, str, Spec]]:
                 words = f"Mean height of the curves of {metric.replace('_', ' ')}, policy {contest.policy}, "
                 words += "over linear and log budgets, with 95 % t intervals over seeds."
                 yield f"auc{tail}{_other(shown, contest.policy)}", words, auc_chart.auc(areas, shown.looks, metric)
+    for short, metric in METRICS.items():
+        for contest in (c for c in shown.contests if c.metric == metric):
+            for budget, words, spec in drawn.grids(shown, contest):
+                within = size(budget).replace(" ", "") if budget else "no-budget"
+                yield f"scenarios-{short}-{within}{_other(shown, contest.policy)}", words, spec
     if len(shown.experiences):
         yield from _along(shown, drawn.with_cells(shown, shown.experiences), "experience", "experience")
         if (samples := drawn.samples_of(shown)) is not None:

@@ -16,7 +16,7 @@ from cl_engine.reports.page.across import across
 from cl_engine.reports.page.answer import policies as policy_words
 from cl_engine.reports.page.charts import curves as curve_charts
 from cl_engine.reports.page.charts import ledger as ledger_charts
-from cl_engine.reports.page.charts.drawing import svg
+from cl_engine.reports.page.charts.drawing import COLOURS, svg
 from cl_engine.reports.page.charts.stream import stream as stream_chart
 from cl_engine.reports.page.contest import METRICS, Contest
 from cl_engine.reports.page.drawn import Shown, limit, with_cells
@@ -81,16 +81,17 @@ def scenarios(shown: Shown) -> Markup | None:
     """Return the comparison over several scenarios beside that in each, where there are several."""
     if len(shown.scenarios) < 2:
         return None
-    parts = shown.by_scenario
     sides = []
     for contest in shown.contests:
-        alone = [c for own in parts for c in own if (c.policy, c.metric) == (contest.policy, contest.metric)]
+        drawings = {
+            budget: _figure(words, svg(spec, f"Chart: {words} Its numbers are below"), fit=True)
+            for budget, words, spec in drawn.grids(shown, contest)
+        }
         for budget in contest.budgets:
             found = across(shown.runs, contest, budget)
-            content = tables.across(found, contest, budget, alone, shown.places)
-            sides.append(
-                tag("div", content, data_metric=contest.metric, data_policy=contest.policy, data_budget=budget)
-            )
+            content = tables.across(found, contest, budget, shown.alone(contest), shown.places)
+            chosen = {"data_metric": contest.metric, "data_policy": contest.policy, "data_budget": budget}
+            sides.append(tag("div", drawings.get(budget), content, **chosen))
     note = (
         "Accuracies in the other sections are means over all scenarios, of the seeds that have them all; what "
         "follows a stream, below, is of the scenario chosen."
@@ -208,7 +209,7 @@ def ledgers(shown: Shown) -> Markup | None:
         figure = tag("div", figure, data_scenario=task) if task else figure
         by_policy.setdefault(policy, []).append(figure)
     parts = [tag("div", *drawings, data_policy=policy) for policy, drawings in by_policy.items()]
-    keys = [_key(f"var(--k{k % 8})", kind) for k, kind in enumerate(kinds)]
+    keys = [_key(f"var(--k{k % COLOURS})", kind) for k, kind in enumerate(kinds)]
     keys.append(_key("var(--peak)", "only while training (peak)"))
     note = "Mean over seeds, after each experience; the dashed line is the budget."
     return _section(

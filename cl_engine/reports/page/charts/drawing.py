@@ -38,6 +38,7 @@ CONFIG: Spec = {
 }
 ROOM = {"left": 4, "top": 6, "right": 26, "bottom": 4}  # a viewer's font may be wider than the one laid out with
 OWN_FILL = {"scale": {"fill": "independent"}}  # else text takes the colours of the marks above it
+COLOURS = 8  # of kinds and of the like, in the page's style; then they begin again
 LABEL = 26  # characters of a name at the end of a line
 LETTER = 6.5  # pixels of one, at most
 

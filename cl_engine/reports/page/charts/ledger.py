@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cl_engine.reports.page.charts.drawing import GROUND, Spec
+from cl_engine.reports.page.charts.drawing import COLOURS, GROUND, Spec
 from cl_engine.reports.text import size
 
 UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
@@ -36,7 +36,7 @@ def ledger(rows: Any, budgets: Sequence[int], kinds: Sequence[str], name: str) -
 def key(own: Sequence[str], kinds: Sequence[str]) -> Spec:
     """Return the colours of a ledger's ``own`` kinds as a chart below it; on the page it is text."""
     names = [*own, "only while training (peak)"]
-    colours = [*(f"var(--k{kinds.index(kind) % 8})" for kind in own), "var(--peak)"]
+    colours = [*(f"var(--k{kinds.index(kind) % COLOURS})" for kind in own), "var(--peak)"]
     places = [{"k": k, "x": 170 * (k % KEYS), "y": k // KEYS, "kind": name} for k, name in enumerate(names)]
     columns = min(KEYS, len(names))
     x: Spec = {"field": "x", "type": "quantitative", "axis": None}
@@ -121,7 +121,7 @@ def _panel(rows: Any, budget: int, kinds: Sequence[str], name: str) -> Spec:
             "labelExpr": "format(datum.value, ',.4~r')",
         },
     }
-    ranges = [f"var(--k{i})" for i in range(len(kinds))]
+    ranges = [f"var(--k{i % COLOURS})" for i in range(len(kinds))]
     colour = {
         "field": "k",
         "type": "nominal",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from cl_engine.reports.page.charts.drawing import LETTER, ROOM, Spec, moved_apart, short, whole_ticks
+from cl_engine.reports.page.charts.drawing import COLOURS, LETTER, ROOM, Spec, moved_apart, short, whole_ticks
 
 MOST = 60  # points of a line; of longer ones every k-th and the last
-COLOURS = 8
 WIDE, HIGH = 380, 210
 GAP = 12  # pixels between names
 NUMBER = "abs(datum.value) >= 0.001 || !datum.value ? format(datum.value, '.4~r') : format(datum.value, '.2~e')"
