@@ -112,10 +112,14 @@ def load(package: str, kind: str, folder: Path | None = None) -> Callable[..., A
     registered = kinds(package)
     if kind in registered:
         return typing.cast(Callable[..., Any], _named(registered[kind]))
+    module_name, _, name = kind.partition(":")
+    stem = module_name.removesuffix(".py")
+    beside = any(os.path.isfile(place / f"{stem}.py") for place in (folder or Path(), Path()))
+    if beside and (stem != module_name or not name):
+        raise _problem(f"{kind!r} names no {SINGULAR[package]}; allowed: {stem}:{name or 'Name'}, of {stem}.py")
     if ":" not in kind:
         what = f"there is no {SINGULAR[package]} {kind!r}{did_you_mean(kind, registered)}"
         raise _problem(f"{what}; allowed: {', '.join(registered)}, or package.module:Name")
-    module_name, _, name = kind.partition(":")
     module = _users_module(module_name, folder)
     target = getattr(module, name, None)
     if not callable(target):

@@ -148,6 +148,22 @@ def test_a_users_own_part_must_be_what_it_stands_for(place, source, complaint, m
     assert not canary.exists()
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"), [("mine", "mine:Name"), ("mine.py", "mine:Name"), ("mine.py:M", "mine:M")]
+)
+def test_who_names_the_file_beside_the_scenario_is_told_the_name_of_what_is_in_it(written, meant, tmp_path):
+    (tmp_path / "mine.py").write_text("open('canary', 'w')\n")
+    with pytest.raises(ConfigError) as raised:
+        load_from(tmp_path, {"data": "digits", "strategy": written})
+    assert f"{written!r} names no strategy; allowed: {meant}, of mine.py" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "mine.py:M"])
+def test_a_name_of_no_file_is_a_name_that_is_not_there(name, tmp_path):
+    with pytest.raises(ConfigError, match=r"there is no (strategy|module)|cannot import"):
+        Scenario.load({"data": "digits", "strategy": name})
+
+
 def load_from(folder, tree):
     import yaml
 
