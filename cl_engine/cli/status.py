@@ -27,13 +27,15 @@ def _about(error: EngineError) -> str:
     return f"cl-engine: {error}" + (f"\n{table(entries)}" if entries else "")
 
 
+def _misused(error: Any) -> str:
+    command = error.ctx.command_path if error.ctx else "cl-engine"
+    what = " ".join(error.format_message().split()).replace("Value error, ", "")  # what Typer says before a choice
+    return f"cl-engine: {what} (see {command} --help)"
+
+
 # The first row that fits is taken; an error that fits none is a fault of the program and keeps its traceback.
 ENDINGS: list[tuple[Any, Callable[[Any], int], Callable[[Any], str]]] = [
-    (
-        USAGE_ERROR,
-        lambda error: 2,
-        lambda error: f"cl-engine: {' '.join(error.format_message().split())} (see cl-engine --help)",
-    ),
+    (USAGE_ERROR, lambda error: 2, _misused),
     (EngineError, lambda error: error.status, _about),
     ((KeyboardInterrupt, typer.Abort), lambda error: 130, lambda error: "cl-engine: interrupted"),
     (BrokenPipeError, lambda error: 1, lambda error: ""),  # the reader went away, as `| head` does
