@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from cl_engine.config.scenario import Scenario
+from cl_engine.kinds.registry import refuse_while_importing
 from cl_engine.memory.ledger import MemoryContractError
 from cl_engine.memory.state import HeldState
 from cl_engine.running.audit import Audit, RebuildAudit
@@ -65,6 +66,7 @@ def run(
         MemoryContractError: the strategy holds more than the budget, or what it may not hold.
         StoreError: the run directory cannot be written or resumed.
     """
+    refuse_while_importing()
     if not isinstance(scenario, Scenario) or changes:
         scenario = Scenario.load(scenario, **changes)
     scenario.check_budget()

@@ -14,10 +14,12 @@ import os
 import sys
 import typing
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from cl_engine.errors import EngineError
 from cl_engine.kinds.problems import Problem, Problems, did_you_mean, one_line
 from cl_engine.kinds.signature import options_model
 
@@ -37,6 +39,9 @@ SINGULAR = {
     "backbones": "backbone",
     "codecs": "codec",
 }
+
+
+IMPORTING = ContextVar("a module of the user's is being imported", default=False)
 
 
 class Contract(NamedTuple):
@@ -166,14 +171,32 @@ def _users_module(name: str, folder: Path | None) -> ModuleType:
         folders += {os.getcwd()} - {*folders}
     sys.path.extend(f for f in folders if f not in sys.path)
     importlib.invalidate_caches()  # the file may be younger than what the import system remembers
+    before = IMPORTING.set(True)
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:  # a user's module may fail in any way while it is imported
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+        if isinstance(error, EngineError):
+            what = one_line(error)
+        elif isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             what = f"there is no module {error.name!r} in {', '.join(folders)} or among the installed packages"
         else:
             what = f"{type(error).__name__}: {one_line(error)}"
         raise _problem(f"cannot import {name!r}: {what}") from error
+    finally:
+        IMPORTING.reset(before)
+
+
+def refuse_while_importing() -> None:
+    """Raise EngineError where the engine is told to run by a module that it is importing.
+
+    A script that runs a strategy of its own by name is imported for it, in every process that learns; where it would
+    run again each time, processes would start processes without end.
+    """
+    if IMPORTING.get():
+        guard = 'if __name__ == "__main__":'
+        raise EngineError(
+            f"it runs the engine while it is imported; allowed: its calls of cl_engine under `{guard}`"
+        )
 
 
 def _named(path: str) -> Any:

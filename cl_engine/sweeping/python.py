@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cl_engine.errors import EngineError
+from cl_engine.kinds.registry import refuse_while_importing
 from cl_engine.reports.results import Results, read_results
 from cl_engine.sweeping.cells import sweep_of
 from cl_engine.sweeping.sweep import run_sweep
@@ -51,6 +52,7 @@ def sweep(
         InputError: there is no such cluster, or Ray is not installed.
         SweepStoppedError: it was interrupted, or the folder cannot be written any more.
     """
+    refuse_while_importing()
     found = sweep_of(scenario, overrides)
     folder = Path(out) / found.name
     outcome = run_sweep(

@@ -168,6 +168,34 @@ def test_a_name_of_no_file_is_a_name_that_is_not_there(name, tmp_path):
         Scenario.load({"data": "digits", "strategy": name})
 
 
+SCRIPT = """
+import cl_engine
+from cl_engine.strategies.references.finetune import Finetune
+
+open("imported", "a").write("x")
+
+class Mine(Finetune):
+    pass
+
+tree = {"data": "digits", "strategy": "script:Mine", "training": {"epochs": 1}}
+CALL
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "cl_engine.run({**tree, 'memory': {'audit': 'process'}})",
+        "cl_engine.sweep({**tree, 'sweep': {'seeds': 2}}, workers=2)",
+    ],
+)
+def test_a_script_that_is_imported_for_its_strategy_does_not_run_the_engine_again(call, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT.replace("CALL", call))
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path)
+    assert "cannot import 'script': it runs the engine while it is imported; allowed" in done.stderr
+    assert (tmp_path / "imported").read_text() == "xx"  # as the script, and once as the module
+
+
 def load_from(folder, tree):
     import yaml
 
