@@ -35,7 +35,7 @@ class Own:
         Raises:
             DataError: something else was returned.
         """
-        found = self.source.labels()
+        found: object = self.source.labels()
         if not isinstance(found, Labels):
             allowed = "cl_engine.data.samples.Labels(train, test, shape), as a DataSet's labels() returns them"
             raise DataError(f"labels() of {self.name} returned {type(found).__name__}; allowed: {allowed}")
@@ -47,7 +47,7 @@ class Own:
         Raises:
             DataError: something else was returned, or samples that ``labels()`` does not describe.
         """
-        found = self.source.load()
+        found: object = self.source.load()
         if not isinstance(found, DataSet):
             allowed = "a cl_engine.DataSet"
             raise DataError(f"load() of {self.name} returned {type(found).__name__}; allowed: {allowed}")

@@ -189,14 +189,12 @@ def _users_module(name: str, folder: Path | None) -> ModuleType:
 def refuse_while_importing() -> None:
     """Raise EngineError where the engine is told to run by a module that it is importing.
 
-    A script that runs a strategy of its own by name is imported for it, in every process that learns; where it would
-    run again each time, processes would start processes without end.
+    A script that runs a strategy of its own by name is imported for it, in every process that learns; if it ran
+    again each time, processes would start processes without end.
     """
     if IMPORTING.get():
-        guard = 'if __name__ == "__main__":'
-        raise EngineError(
-            f"it runs the engine while it is imported; allowed: its calls of cl_engine under `{guard}`"
-        )
+        guard = '`if __name__ == "__main__":`'
+        raise EngineError(f"it runs the engine while it is imported; allowed: calls of cl_engine under {guard}")
 
 
 def _named(path: str) -> Any:
