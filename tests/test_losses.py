@@ -12,6 +12,7 @@ from cl_engine.losses import (
     asymmetric_contrastive,
     balanced_distillation,
     balanced_softmax,
+    class_separation,
     distillation,
     effective_number_weights,
     feature_distillation,
@@ -711,6 +712,38 @@ def test_where_the_class_wins_the_released_loss_is_the_cross_entropy_and_the_pap
     assert scores.grad.abs().sum() == 0
 
 
+# held apart by a margin
+
+
+@random_inputs
+@given(seeds, sizes, sizes, st.integers(1, 8), st.floats(0, 2))
+def test_class_separation_is_torchs_margin_ranking_loss_of_old_samples_and_their_best_new_classes(
+    seed, old, new, hardest, margin
+):
+    r = np.random.default_rng(seed)
+    scores, y = r.uniform(-1, 1, (9, old + new)), r.integers(0, old + new, 9)
+    y[0] = 0
+    pairs = [(row[c], s) for row, c in zip(scores, y, strict=True) if c < old for s in sorted(row[old:])[-hardest:]]
+    own, rivals = torch.tensor(pairs, dtype=torch.float64).T
+    oracle = torch.nn.functional.margin_ranking_loss(own, rivals, torch.ones_like(own), margin=margin).item()
+    agree(lambda s: class_separation(s, torch.tensor(y), old, margin, hardest), oracle, scores)
+
+
+@pytest.mark.parametrize("old", [0, 3])
+def test_while_all_classes_are_old_or_new_nothing_is_to_be_held_apart(old):
+    scores = torch.ones(2, 3, requires_grad=True)
+    loss = class_separation(scores, torch.tensor([0, 1]), old, 0.5, 2)
+    assert loss == 0
+    loss.backward()
+    assert scores.grad.abs().sum() == 0
+
+
+def test_new_samples_move_no_score_that_is_to_be_held_apart():
+    scores = torch.zeros(3, 4, requires_grad=True)
+    class_separation(scores, torch.tensor([3, 0, 2]), 2, 0.5, 2).backward()
+    assert scores.grad.tolist() == [[0, 0, 0, 0], [-1, 0, 0.5, 0.5], [0, 0, 0, 0]]
+
+
 # all of them
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -735,6 +768,7 @@ ALL = {
     "balanced_distillation": lambda x: balanced_distillation(x, OTHER, COUNTS),
     "pod vectors": lambda x: pod([x], [OTHER]),
     "pod maps": lambda x: pod([x.reshape(1, 2, 2, 3), x], [OTHER.reshape(1, 2, 2, 3), OTHER]),
+    "class_separation": lambda x: class_separation(x, Y4, 1, 0.5, 2),
     "proxy_nca paper": lambda x: proxy_nca(x, Y4, 0.6),
     "proxy_nca released": lambda x: proxy_nca(x, Y4, form="released"),
 }
@@ -783,6 +817,7 @@ NONE, NO_Y = torch.empty(0, 3, requires_grad=True), torch.empty(0, dtype=torch.i
         lambda: feature_distillation(NONE, NONE),
         lambda: balanced_distillation(NONE, NONE, COUNTS),
         lambda: pod([NONE], [NONE]),
+        lambda: class_separation(NONE, NO_Y, 1, 0.5, 2),
         lambda: proxy_nca(NONE, NO_Y),
         lambda: proxy_nca(NONE, NO_Y, form="released"),
         lambda: proxy_nca(torch.ones(2, 1, requires_grad=True), torch.tensor([0, 0])),  # a lone class

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import cl_engine
+from cl_engine.kinds.registry import kinds
 from cl_engine.testing import check_strategy
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -26,6 +27,11 @@ def test_the_custom_strategy_has_25_lines_keeps_the_contract_and_runs(tmp_path, 
 def test_the_scenario_file_is_fine(tmp_path):
     (tmp_path / "my-first.yaml").write_text(YAML[0])
     assert cl_engine.Scenario.load(tmp_path / "my-first.yaml").name == "my-first"
+
+
+def test_the_table_of_methods_names_every_strategy_once():
+    table = README.split("The methods, each with")[1].split("\n\n")[1]
+    assert sorted(re.findall(r"`([\w-]+)`", table)) == sorted(kinds("strategies"))
 
 
 def test_the_commands_name_files_that_exist():

@@ -17,11 +17,6 @@ from cl_engine.errors import EngineError
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 
-def _misused(error: Any) -> str:
-    asked = error.ctx.command_path if error.ctx else "cl-engine"
-    return f"cl-engine: {' '.join(error.format_message().split())} (see {asked} --help)"
-
-
 def _about(error: EngineError) -> str:
     from cl_engine.config.scenario import ConfigError
     from cl_engine.memory.ledger import MemoryContractError, table
@@ -30,6 +25,12 @@ def _about(error: EngineError) -> str:
         return str(error)  # one line a problem, each of which begins with its place
     entries = error.entries if isinstance(error, MemoryContractError) else []
     return f"cl-engine: {error}" + (f"\n{table(entries)}" if entries else "")
+
+
+def _misused(error: Any) -> str:
+    command = error.ctx.command_path if error.ctx else "cl-engine"
+    what = " ".join(error.format_message().split()).replace("Value error, ", "")  # what Typer says before a choice
+    return f"cl-engine: {what} (see {command} --help)"
 
 
 # The first row that fits is taken; an error that fits none is a fault of the program and keeps its traceback.

@@ -19,10 +19,11 @@ from cl_engine.config.identity import data_identity
 from cl_engine.config.keys import Evaluate, homes, keys
 from cl_engine.config.pretraining import check_never_trained_on, pretrained_data, pretraining_run
 from cl_engine.config.service import Serving, serving_of
+from cl_engine.data.own import checked
 from cl_engine.data.samples import DataError, DataSource, Labels, sample_dtype
 from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.problems import OptionError, Problem, Problems, one_line, shown
-from cl_engine.kinds.registry import load
+from cl_engine.kinds.registry import load, spelled
 from cl_engine.kinds.signature import options_model
 from cl_engine.kinds.validation import validate
 from cl_engine.memory.alignment.reference import reference
@@ -50,7 +51,7 @@ class Check:
         self.common = common or Common()
         tree = document.tree
         if hasattr(tree.get("data"), "load"):  # a data source object
-            self.source = tree["data"]
+            self.source = checked(tree["data"], spelled("data", type(tree["data"])))
             tree = {**tree, "data": "digits"}  # stands in while the other keys are checked
         strategy = tree.get("strategy")
         if isinstance(strategy, Strategy):
@@ -236,7 +237,7 @@ class Check:
         if not (hasattr(source, "load") and hasattr(source, "labels")):
             what = f"{shown(part['kind'])} has no labels() and load(), so it is no data source"
             raise Problems([Problem(("data", "kind"), what)])
-        found: DataSource = source
+        found = checked(source, part["kind"])
         self.common.sources[spelled_out] = found
         return found
 

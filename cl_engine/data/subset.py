@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 from pydantic import Field
 
-from cl_engine.data.samples import DataSet, DataSource, Labels, Samples
+from cl_engine.data.own import checked
+from cl_engine.data.samples import DataSet, Labels, Samples
 from cl_engine.kinds.problems import OptionError
 from cl_engine.kinds.registry import load
 from cl_engine.kinds.signature import Part
@@ -39,9 +40,10 @@ class Subset:
             raise OptionError("classes", "given with exclude, or neither is; allowed: one of the two")
         self.of = of
         try:
-            self.source: DataSource = load("data", of["kind"])(**{k: v for k, v in of.items() if k != "kind"})
+            made = load("data", of["kind"])(**{k: v for k, v in of.items() if k != "kind"})
         except OptionError as error:
             raise OptionError(f"of.{error.option}", error.problem) from None
+        self.source = checked(made, of["kind"])
         self._asked = sorted({*(classes or exclude or ())})
         self._stay = classes is not None
 

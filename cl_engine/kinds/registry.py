@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from cl_engine.errors import InputError
+from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.elsewhere import known_as
 from cl_engine.kinds.problems import Problem, Problems, did_you_mean, one_line
 from cl_engine.kinds.signature import options_model
@@ -117,10 +117,14 @@ def load(package: str, kind: str, folder: Path | None = None) -> Callable[..., A
     registered = kinds(package)
     if kind in registered:
         return typing.cast(Callable[..., Any], _named(registered[kind]))
+    module_name, _, name = kind.partition(":")
+    stem = module_name.removesuffix(".py")
+    beside = any(os.path.isfile(place / f"{stem}.py") for place in (folder or Path(), Path()))
+    if beside and (stem != module_name or not name):
+        raise _problem(f"{kind!r} names no {SINGULAR[package]}; allowed: {stem}:{name or 'Name'}, of {stem}.py")
     if ":" not in kind:
         what = f"there is no {SINGULAR[package]} {kind!r}{known_as(package, kind, registered)}"
         raise _problem(f"{what}; allowed: {', '.join(registered)}, or package.module:Name")
-    module_name, _, name = kind.partition(":")
     module = _users_module(module_name, folder)
     target = getattr(module, name, None)
     if not callable(target):
@@ -186,7 +190,9 @@ def _users_module(name: str, folder: Path | None) -> ModuleType:
     try:
         module = importlib.import_module(name)
     except (Exception, SystemExit) as error:  # a user's module may fail in any way while it is imported
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+        if isinstance(error, EngineError):
+            what = one_line(error)
+        elif isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             what = f"there is no module {error.name!r} in {', '.join(folders)} or among the installed packages"
         else:
             what = f"{type(error).__name__}: {one_line(error)}"

@@ -21,6 +21,7 @@ from cl_engine.losses.cross_entropies import (
 from cl_engine.losses.features import feature_distillation, pod
 from cl_engine.losses.importance import quadratic_penalty
 from cl_engine.losses.logits import balanced_distillation, distillation, logit_matching
+from cl_engine.losses.margins import class_separation
 from cl_engine.losses.prototypes import prototype_alignment, relation_distillation
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "backward_contrastive",
     "balanced_distillation",
     "balanced_softmax",
+    "class_separation",
     "distillation",
     "effective_number_weights",
     "feature_distillation",

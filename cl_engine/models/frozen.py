@@ -15,7 +15,8 @@ from pydantic import Field
 from torch import Tensor
 
 from cl_engine.data.kept_features import KeptFeatures
-from cl_engine.data.samples import DataSet, DataSource, Labels, Samples
+from cl_engine.data.own import checked
+from cl_engine.data.samples import DataSet, Labels, Samples
 from cl_engine.kinds.problems import OptionError
 from cl_engine.kinds.registry import load
 from cl_engine.kinds.signature import Part
@@ -55,9 +56,10 @@ class Frozen:
         self.of, self.backbone, self.precision, self.seed = of, backbone, precision, seed
         options = {name: value for name, value in of.items() if name != "kind"}
         try:
-            self.source: DataSource = load("data", of["kind"])(**options)
+            made = load("data", of["kind"])(**options)
         except OptionError as error:
             raise OptionError(f"of.{error.option}", error.problem) from None
+        self.source = checked(made, of["kind"])
 
     def labels(self) -> Labels:
         """Return the data's labels, with the shape of its features; nothing is computed."""

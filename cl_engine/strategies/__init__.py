@@ -19,6 +19,7 @@ KINDS = {
     "lwf": "cl_engine.strategies.distillation.lwf:LwF",
     "wa": "cl_engine.strategies.distillation.wa:WA",
     "bic": "cl_engine.strategies.distillation.bic:BiC",
+    "lucir": "cl_engine.strategies.distillation.lucir:LUCIR",
     "podnet": "cl_engine.strategies.distillation.podnet:PODNet",
     "der-expandable": "cl_engine.strategies.expansion.der_expandable:DERExpandable",
     "memo": "cl_engine.strategies.expansion.memo:MEMO",

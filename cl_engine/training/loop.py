@@ -128,7 +128,7 @@ def _fit_epochs(loop: _Loop, stepper: Stepper, step: Callable[[Samples], Tensor]
             stepper.set_rate(rate(options, epoch * per_epoch + number, per_epoch))
             total += step(batch)
         stepper.flush()
-        _check_finite(total, task, f"epoch {epoch + 1}")  # one synchronisation an epoch
+        _check_finite(total, stepper, task, f"epoch {epoch + 1}")  # one synchronisation an epoch
         task.progress(f"epoch {epoch + 1}/{options.epochs}")
 
 
@@ -138,7 +138,7 @@ def _fit_micro_batch(loop: _Loop, stepper: Stepper, step: Callable[[Samples], Te
     while stepper.due >= 1:
         stepper.due -= 1
         total += step(loop.micro_batch())
-    _check_finite(total, loop.task, "a micro-batch")
+    _check_finite(total, stepper, loop.task, "a micro-batch")
 
 
 class _Loop:
@@ -248,9 +248,10 @@ def rate(options: Training, batches: int, per_epoch: int) -> float:
     return 1.0
 
 
-def _check_finite(total: Tensor, task: Task, where: str) -> None:
-    if not torch.isfinite(total):
-        raise DivergedError(
-            f"the training loss is {float(total)} in {where} of experience {task.index + 1}; "
-            f"training.lr is {task.training.lr}, a smaller one may help"
-        )
+def _check_finite(total: Tensor, stepper: Stepper, task: Task, where: str) -> None:
+    if torch.isfinite(total):
+        return
+    why = f"training.lr is {task.training.lr}, a smaller one may help"
+    if total.isnan() and all(bool(weight.isfinite().all()) for weight in stepper.parts.module.parameters()):
+        why = "the weights are finite, so the loss itself makes it: is it a mean over no rows, or a logarithm of 0?"
+    raise DivergedError(f"the training loss is {float(total)} in {where} of experience {task.index + 1}; {why}")

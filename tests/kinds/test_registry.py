@@ -115,6 +115,10 @@ def test_list_lists_kinds_and_imports_nothing_of_the_users(tmp_path):
     )
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith(
+        "cl-engine: Invalid value for 'what': 'mine:Mine' is not one of 'data', 'streams'"
+    )
+    assert done.stderr.endswith("(see cl-engine list --help)\n")
     assert not (tmp_path / "canary").exists()
 
 
@@ -146,6 +150,50 @@ def test_a_users_own_part_must_be_what_it_stands_for(place, source, complaint, m
     assert complaint in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("mine", "mine:Name"), ("mine.py", "mine:Name"), ("mine.py:M", "mine:M")]
+)
+def test_who_names_the_file_beside_the_scenario_is_told_the_name_of_what_is_in_it(written, meant, tmp_path):
+    (tmp_path / "mine.py").write_text("open('canary', 'w')\n")
+    with pytest.raises(ConfigError) as raised:
+        load_from(tmp_path, {"data": "digits", "strategy": written})
+    assert f"{written!r} names no strategy; allowed: {meant}, of mine.py" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "mine.py:M"])
+def test_a_name_of_no_file_is_a_name_that_is_not_there(name, tmp_path):
+    with pytest.raises(ConfigError, match=r"there is no (strategy|module)|cannot import"):
+        Scenario.load({"data": "digits", "strategy": name})
+
+
+SCRIPT = """
+import cl_engine
+from cl_engine.strategies.references.finetune import Finetune
+
+open("imported", "a").write("x")
+
+class Mine(Finetune):
+    pass
+
+tree = {"data": "digits", "strategy": "script:Mine", "training": {"epochs": 1}}
+CALL
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "cl_engine.run({**tree, 'memory': {'audit': 'process'}})",
+        "cl_engine.sweep({**tree, 'sweep': {'seeds': 2}}, workers=2)",
+    ],
+)
+def test_a_script_that_is_imported_for_its_strategy_does_not_run_the_engine_again(call, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT.replace("CALL", call))
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path)
+    assert f"cannot import 'script': {call.partition('(')[0]} is called while 'script' is imported" in done.stderr
+    assert (tmp_path / "imported").read_text() == "xx"  # as the script, and once as the module
 
 
 def load_from(folder, tree):

@@ -79,6 +79,7 @@ def nothing_learned():
         {"kind": "bic", **SMALL},
         {"kind": "der-expandable", **SMALL},
         {"kind": "foster", **SMALL},
+        {"kind": "lucir", **SMALL},
         {"kind": "podnet", **SMALL},
     ],
     ids=str,

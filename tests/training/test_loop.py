@@ -72,6 +72,17 @@ def test_divergence_is_one_clear_error():
         fit(model, blobs(), task(lr=1e38, epochs=5), loss_of(model))
 
 
+def test_a_loss_that_is_a_mean_over_no_rows_is_not_blamed_on_the_learning_rate():
+    model = nn.Linear(4, 2)
+
+    def loss(batch):
+        return model(batch.x).square().mean() + model(batch.x)[batch.y < 0].mean()
+
+    with pytest.raises(DivergedError, match="the weights are finite, so the loss itself") as raised:
+        fit(model, blobs(), task(), loss)
+    assert "lr" not in str(raised.value)
+
+
 def test_batches_cover_the_samples_once_in_a_fresh_order():
     data, generator = Samples(torch.arange(10.0)[:, None], torch.arange(10)), torch.Generator().manual_seed(0)
     epochs = [torch.cat([b.y for b in data.batches(3, generator)]) for _ in range(2)]

@@ -32,6 +32,7 @@ class ProxyHead(nn.Module):
     PODNet's local similarity classifier (Douillard et al., ECCV 2020): ``s_c`` is the mean of the
     cosines of c's proxies, weighted by their own softmax, so that the nearest one counts most.  eta starts at 1.
     Proxies of classes that were there before the last :meth:`grow` stand apart, so that they can be frozen.
+    With one proxy a class it is LUCIR's classifier.
     """
 
     ledger_kind = "head"
@@ -63,10 +64,13 @@ class ProxyHead(nn.Module):
         """All proxies, ``[classes, k, features]``."""
         return torch.cat([self.old, self.new])
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Map ``[B, features]`` to scores ``[B, classes]``, in +-scale."""
+    def similarities(self, features: Tensor) -> Tensor:
+        """Map ``[B, features]`` to s, ``[B, classes]``, in +-1."""
         weight = self.weight
         cosines = F.linear(F.normalize(features), F.normalize(weight, dim=2).flatten(0, 1))
         cosines = cosines.view(-1, *weight.shape[:2])
-        scores: Tensor = self.scale * (cosines.softmax(2) * cosines).sum(2)
-        return scores
+        return (cosines.softmax(2) * cosines).sum(2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``[B, features]`` to scores ``[B, classes]``, in +-scale."""
+        return self.scale * self.similarities(features)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from functools import partial
-from typing import Annotated, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -14,22 +14,20 @@ from typing_extensions import Unpack
 
 from cl_engine.data.samples import Samples
 from cl_engine.losses import feature_distillation, pod, proxy_nca
-from cl_engine.models.heads import ProxyHead
-from cl_engine.models.imprinting import imprinted
 from cl_engine.models.network import Network
 from cl_engine.models.stage_maps import features_and_maps
 from cl_engine.strategies.coming import coming
-from cl_engine.strategies.rehearsal.herded import HerdedReplay
+from cl_engine.strategies.distillation.proxied import ProxiedReplay
 from cl_engine.strategies.rehearsal.replay import MemoryOptions
 from cl_engine.strategies.strategy import BudgetDecides
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import fit
 
 
-class PODNet(HerdedReplay):
+class PODNet(ProxiedReplay):
     """PODNet (Douillard et al., ECCV 2020): stages, features and old proxies keep to what they were.
 
-    The loss is that of the classifier (:func:`cl_engine.losses.proxy_nca` on a :class:`ProxyHead`), and for samples
+    The loss is that of the classifier (:func:`cl_engine.losses.proxy_nca` on a head of proxies), and for samples
     and herded exemplars alike, each times sqrt(seen classes / classes that come), ``flat`` times one minus the
     cosine of new and old features and ``spatial`` times :func:`cl_engine.losses.pod` over the outputs of all
     stages.  In a perceptron, whose stages are layers, a vector is a map of one pixel.
@@ -67,38 +65,12 @@ class PODNet(HerdedReplay):
         self.proxies, self.spatial, self.flat = proxies, spatial, flat
         self.margin, self.margin_form, self.fine_tuning = margin, margin_form, fine_tuning
 
-    def build(self, task: Task) -> Network:
-        """Return the network of the first experience, its head one of proxies."""
-        network = super().build(task)
-        network.head = ProxyHead(network.backbone.features, self.proxies).to(task.device)  # type: ignore[assignment]
-        return network
-
-    @property
-    def head(self) -> ProxyHead:
-        """The network's head, of proxies."""
-        return cast(ProxyHead, self.network.head)
-
-    def extend(self, task: Task) -> None:
-        """Add proxies for the new classes; the old ones are frozen."""
-        super().extend(task)
-        self.head.old.requires_grad_(False)
-
     def train_on(self, task: Task, samples: Samples) -> None:
         """Train under the network as it was when the experience began."""
-        teacher = task.teacher(self.network)
-        if teacher is not None and not (task.online or task.dry):
-            self.imprint(task, samples)
+        teacher = self.teacher(task, samples)
         present = int(coming(task, samples).sum())
         loss = partial(self.distilled, teacher=teacher, factor=math.sqrt(task.seen_classes / present))
         fit(self.network, samples, task, loss, memory=self.memory, mix=self.mix)
-
-    @torch.no_grad()
-    def imprint(self, task: Task, samples: Samples) -> None:
-        """Start the proxies of each new class from its features, as long as old ones are in the mean."""
-        generator, length = task.generator("imprinting"), self.head.old.norm(dim=2).mean()
-        for label in torch.unique(samples.y[samples.y >= task.old_classes]).tolist():
-            features = self.features_of_held(samples[samples.y == label].x)
-            self.head.new[label - task.old_classes] = length * imprinted(features, self.proxies, generator)
 
     def distilled(self, batch: Samples, teacher: Network | None = None, factor: float = 1.0) -> Tensor:
         """Return ``NCA + factor (flat (1 - cos) + spatial POD)``, a scalar.
