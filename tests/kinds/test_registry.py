@@ -115,9 +115,7 @@ def test_list_lists_kinds_and_imports_nothing_of_the_users(tmp_path):
     )
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith(
-        "cl-engine: Invalid value for 'what': 'mine:Mine' is not one of 'data', 'streams'"
-    )
+    assert done.stderr.startswith("cl-engine: Invalid value: there is nothing called 'mine:Mine'; allowed: data, ")
     assert done.stderr.endswith("(see cl-engine list --help)\n")
     assert not (tmp_path / "canary").exists()
 
