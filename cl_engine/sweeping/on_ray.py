@@ -255,10 +255,7 @@ class OnRay:
             store.keep(RESULT, files[RESULT])
 
     def _lost(self, running: _Running, error: Exception) -> None:
-        if (
-            running.place is None and not running.replaced
-        ):  # while idle, or begun on a node that was not yet known dead
-            self._kill(running.actor)
+        if running.place is None and not running.replaced:  # idle, or begun on a node that was not yet known dead
             running.actor, running.replaced = self._new(), True
             running.pending = running.actor.begin.remote(running.job, running.files)
             return
