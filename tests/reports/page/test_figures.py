@@ -4,13 +4,17 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import altair
+import pandas as pd
 import pytest
 
 import cl_engine
 from cl_engine.errors import InputError
 from cl_engine.reports.page import Page, write_figures
+from cl_engine.reports.page.charts.drawing import COLOURS
+from cl_engine.reports.page.charts.ledger import ledger
+from cl_engine.reports.page.figures import figures_of
 from tests.reports.page import synthetic
-from tests.reports.page.test_page import HOSTILE, page_of
+from tests.reports.page.test_page import HOSTILE, page_of, scenario_rows
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -192,3 +196,20 @@ def test_long_names_that_differ_late_are_not_cut_to_the_same(tmp_path):
     spec = curves(tmp_path, {f"replay {named}": [0.6, 0.8] for named in options} | {"ncm": [0.5, 0.7]})
     found = {name["label"] for name in names_of(spec)}
     assert found == {"replay raw float32", "replay raw int8", "replay jpeg float32", "replay jpeg int8", "ncm"}
+
+
+def test_the_grid_of_scenarios_has_the_mean_of_each_strategy_in_each_and_the_best_on_top():
+    figure = figures_of(page_of(scenario_rows()))["scenarios-average-64KiB"]
+    fields = {(f["strategy"], f["scenario"]): f["v"] for f in figure["data"]["values"]}
+    assert fields["memo", "b"] == pytest.approx((0.72 + 0.70 + 0.74) / 3)
+    order = figure["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    totals = [sum(fields[label, name] for name in "abcd") for label in order]
+    assert totals == sorted(totals, reverse=True)
+
+
+def test_a_ledger_of_more_kinds_than_colours_is_drawn(tmp_path):
+    rows = {f"held.kind {k}": [10.0 + k] for k in range(COLOURS + 3)}
+    frame = pd.DataFrame({"budget": [0], "experience": [1], "peak": [5.0], **rows})
+    spec = ledger(frame, [0], [name.removeprefix("held.") for name in rows], "memo")
+    used = set(re.findall(r"var\(--(k\d+)\)", json.dumps(spec)))
+    assert used == {f"k{k}" for k in range(COLOURS)}
