@@ -76,6 +76,11 @@ class GKEAL(Analytic):
             if not task.dry:
                 parts = [self.backbone_features(batch.x).float() for batch in samples.batches(CHUNK)]
                 self.centres = drawn_centres(torch.cat(parts), self.width, task.generator("centres"))
+                if len(samples) < self.width:
+                    self.note(
+                        f"samples that its {self.width:,} centres are drawn from and mixed of: {len(samples):,}; "
+                        "centres: FILE, or a larger stream.micro_batch, gives it better ones"
+                    )
                 if self.sigma == "median":  # of what was drawn; mixes lie close together
                     self.bandwidth.fill_(median_distance(self.centres[: len(samples)]))
         super().learn(task, samples)
