@@ -190,7 +190,8 @@ class Scenario:
         return {
             "run": self.id,
             "fingerprint": self.plan.fingerprint,
-            "data": data_identity(self.source),
+            # Data that is an object was hashed when the scenario was loaded.
+            "data": self.data["sha256"] if self.data["kind"] == "object" else data_identity(self.source),
             "code": code_identity(self.sources),
         }
 

@@ -18,6 +18,8 @@ from cl_engine.terms.charges import bytes_of
 from cl_engine.terms.task import Task
 from cl_engine.training.loop import decoded
 
+ROUNDING = 1e-9  # 30 % of 50 are 15, which 50 * 0.3 exceeds in some precisions
+
 
 class Succeeding(ER):
     """ER that knows the model before: the one that embedded what a service has stored.
@@ -101,7 +103,8 @@ def class_bounds(features: Tensor, y: Tensor, classes: int, share: float = 1.0) 
     order = cosines.argsort(descending=True, stable=True)
     order = order[y[order].argsort(stable=True)]  # class by class, the nearest first
     counts = torch.bincount(y, minlength=classes)
-    last = counts.cumsum(0) - counts + (counts * share).ceil().long().clamp(min=1) - 1
+    within = (counts.double() * share - ROUNDING).ceil().long().clamp(min=1)
+    last = counts.cumsum(0) - counts + within - 1
     bounds = torch.full_like(centres[:, 0], math.inf)
     present = counts > 0
     bounds[present] = cosines[order][last[present]]

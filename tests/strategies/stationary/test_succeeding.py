@@ -242,3 +242,12 @@ def test_the_centres_of_lce_are_those_of_samples_and_exemplars_by_the_model_befo
     found = task.keep("class centres", lambda: None)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize(("share", "within"), [(0.3, 15), (0.31, 16), (0.58, 29), (0.02, 1), (1.0, 50)])
+def test_the_bound_of_a_share_is_the_cosine_of_the_last_sample_within_it(share, within):
+    angles = torch.linspace(-1.0, 1.0, 51)[:50]  # around the centre the nearer half lies on both sides
+    features = torch.stack([angles.cos(), angles.sin()], 1)
+    centres, bounds = class_bounds(features, torch.zeros(50, dtype=torch.int64), 1, share)
+    cosines = (features @ centres[0]).sort(descending=True).values
+    assert bounds[0] == pytest.approx(float(cosines[within - 1]))
