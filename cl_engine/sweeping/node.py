@@ -20,6 +20,7 @@ from cl_engine.config.common import Common
 from cl_engine.reports.result import FILE as RESULT
 from cl_engine.reports.result import LINES
 from cl_engine.running.allocation import keep_freed_memory
+from cl_engine.running.loading import LEARNER
 from cl_engine.running.store import INDEX, STATE
 from cl_engine.sweeping.executors import SHARED, Job
 from cl_engine.sweeping.running import run_cell
@@ -108,7 +109,7 @@ class Node:
             names = []
             if what == "progress" and facts["done"] > handed_over:
                 handed_over = facts["done"]
-                names = [LINES, STATE, INDEX]
+                names = [LEARNER, LINES, STATE, INDEX]
             if what == "done":
                 names = [RESULT]
             files = _read(directory, names)

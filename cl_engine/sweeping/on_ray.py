@@ -26,7 +26,7 @@ from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.problems import one_line
 from cl_engine.reports.result import FILE as RESULT
 from cl_engine.reports.result import LINES
-from cl_engine.running.loading import modules_beside
+from cl_engine.running.loading import LEARNER, modules_beside
 from cl_engine.running.store import INDEX, STATE, LockedError, RunDirectory
 from cl_engine.sweeping.cells import Cell
 from cl_engine.sweeping.executors import Event, Job
@@ -246,6 +246,8 @@ class OnRay:
         if files.get(LOG):
             with open(store.path / LOG, "ab") as log:
                 log.write(files[LOG])
+        if LEARNER in files:
+            store.keep(LEARNER, files[LEARNER])
         if STATE in files:
             assert running.place is not None
             _check_identity(json.loads(files[INDEX]), store, running.place.host)
