@@ -228,13 +228,8 @@ def diagnostics(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Marku
     if not parts:
         return None
     note = "What was looked at in the network, and never by the strategy; mean over seeds."
-    return _section(
-        "diagnostics",
-        "Inside the network",
-        tag("p", note, class_="note"),
-        _sides(parts),
-        _observed_table(shown, charts.columns_of(shown.experiences)),
-    )
+    table = _observed_table(shown, charts.columns_of(shown.experiences))
+    return _noted("diagnostics", "Inside the network", note, parts, table)
 
 
 def compatibility(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
@@ -247,14 +242,8 @@ def compatibility(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Mar
         "older model's self-test. =: in the mean, queries are farther from the old vectors of their class than the "
         "old model's queries; \u2260: they are nearer to those of other classes."
     )
-    caption = "At the end, mean over seeds; AC, ties fail."
-    return _section(
-        "compatibility",
-        "What later models can search",
-        tag("p", note, class_="note"),
-        _sides(parts),
-        _end_table(shown, results, compatible.COMPARED, caption),
-    )
+    table = _end_table(shown, results, compatible.COMPARED, "At the end, mean over seeds; AC, ties fail.")
+    return _noted("compatibility", "What later models can search", note, parts, table)
 
 
 def service(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
@@ -267,14 +256,8 @@ def service(shown: Shown, results: Mapping[str, Mapping[str, Any]]) -> Markup | 
         "vectors; operations of renewal so far. Vertical lines: a model comes; dashed: queries go to it. The first "
         "seed."
     )
-    caption = "Over the whole time, mean over seeds."
-    return _section(
-        "service",
-        "A service over time",
-        tag("p", note, class_="note"),
-        _sides(parts),
-        _end_table(shown, results, compatible.SERVED, caption),
-    )
+    table = _end_table(shown, results, compatible.SERVED, "Over the whole time, mean over seeds.")
+    return _noted("service", "A service over time", note, parts, table)
 
 
 def streams(results: Mapping[str, Mapping[str, Any]]) -> Markup | None:
@@ -345,6 +328,10 @@ def _range(counts: Sequence[int]) -> str:
 
 def _section(name: str, title: str, *content: object, kind: str | None = None) -> Markup:
     return tag("section", tag("h2", title), *content, id=name, class_=kind)
+
+
+def _noted(name: str, title: str, note: str, parts: Iterable[Markup], table: Markup | None) -> Markup:
+    return _section(name, title, tag("p", note, class_="note"), _sides(parts), table)
 
 
 def _of(contest: Contest, *content: object, also: str | None = None, place: int | None = None) -> Markup:
