@@ -78,11 +78,11 @@ class Learner:
     code: str | None
 
     @classmethod
-    def of(cls, scenario: Scenario, terms: Terms) -> Self:
-        """Describe the strategy of a scenario."""
+    def of(cls, scenario: Scenario, terms: Terms, identity: Mapping[str, str | None]) -> Self:
+        """Describe the strategy of a scenario; its identity is given, as working it out may read all data."""
         kind, options = str(scenario.strategy["kind"]), options_of(scenario.strategy)
         code = code_identity(user_modules([scenario.strategy]))
-        return cls(kind, options, terms, scenario.identity, code)
+        return cls(kind, options, terms, dict(identity), code)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -99,8 +99,14 @@ class Learner:
 
 def begin(store: RunDirectory, scenario: Scenario, terms: Terms, modules: Mapping[str, bytes]) -> None:
     """Write what a run directory holds before its first experience; ``modules`` are the user's, by file name."""
+    describe(store, scenario, modules)
+    learner = Learner.of(scenario, terms, store.identity)
+    store.keep(LEARNER, TypeAdapter(Learner).dump_json(learner))
+
+
+def describe(store: RunDirectory, scenario: Scenario, modules: Mapping[str, bytes]) -> None:
+    """Write what re-creates a run: its scenario, and the user's modules."""
     store.start(scenario.to_dict())
-    store.keep(LEARNER, TypeAdapter(Learner).dump_json(Learner.of(scenario, terms)))
     for name, source in modules.items():
         store.keep(name, source)
 

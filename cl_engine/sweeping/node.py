@@ -108,8 +108,8 @@ class Node:
             nonlocal handed_over, logged
             names = []
             if what == "progress" and facts["done"] > handed_over:
+                names = [*([] if handed_over else [LEARNER]), LINES, STATE, INDEX]
                 handed_over = facts["done"]
-                names = [LEARNER, LINES, STATE, INDEX]
             if what == "done":
                 names = [RESULT]
             files = _read(directory, names)

@@ -26,7 +26,7 @@ from cl_engine.errors import EngineError, InputError
 from cl_engine.kinds.problems import one_line
 from cl_engine.reports.result import FILE as RESULT
 from cl_engine.reports.result import LINES
-from cl_engine.running.loading import LEARNER, modules_beside
+from cl_engine.running.loading import LEARNER, describe, modules_beside
 from cl_engine.running.store import INDEX, STATE, LockedError, RunDirectory
 from cl_engine.sweeping.cells import Cell
 from cl_engine.sweeping.executors import Event, Job
@@ -109,9 +109,7 @@ class OnRay:
                 done = len(resumed[1])
                 files = {name: (store.path / name).read_bytes() for name in (LINES, STATE, INDEX)}
             else:
-                store.start(scenario.to_dict())
-                for name, source in modules_beside(scenario).items():
-                    store.keep(name, source)
+                describe(store, scenario, modules_beside(scenario))  # the node says the rest of its learner
         except LockedError:
             self._say(job, "locked", {})
         except (EngineError, OSError) as error:
